@@ -1,0 +1,53 @@
+# The project's own helpers: how C is compiled here, and what a library, a server and a test are.
+#
+#   bt_library(name SOURCES a.c ... LINK x ...)      static library; includes are from the top: "core/base.h"
+#   bt_program(name SOURCES main.c LINK x ...)       executable, installed to bin
+#   bt_test(name LABEL unit SOURCES t.c LINK x ...)  one ctest entry of cmocka tests; the label is the folder under tests/
+
+include(GNUInstallDirs)
+set(CMAKE_C_STANDARD 11)
+set(CMAKE_C_STANDARD_REQUIRED ON)
+set(CMAKE_C_EXTENSIONS ON)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+if(NOT CMAKE_BUILD_TYPE)
+    set(CMAKE_BUILD_TYPE RelWithDebInfo)
+endif()
+set(BERTH_SANITIZE "" CACHE STRING "address,undefined or thread; empty for none")
+
+add_library(berth_flags INTERFACE)
+target_include_directories(berth_flags INTERFACE "${CMAKE_SOURCE_DIR}" "${CMAKE_BINARY_DIR}/generated")
+target_compile_definitions(berth_flags INTERFACE _GNU_SOURCE)
+target_compile_options(berth_flags INTERFACE -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wswitch -Werror=implicit-function-declaration
+    -fno-strict-aliasing -fstack-protector-strong -g)
+if(BERTH_WERROR)
+    target_compile_options(berth_flags INTERFACE -Werror)
+endif()
+if(BERTH_SANITIZE)
+    target_compile_options(berth_flags INTERFACE -fsanitize=${BERTH_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+    target_link_options(berth_flags INTERFACE -fsanitize=${BERTH_SANITIZE})
+endif()
+
+find_package(PkgConfig REQUIRED)
+
+function(bt_library name)
+    cmake_parse_arguments(ARG "" "" "SOURCES;LINK" ${ARGN})
+    add_library(${name} STATIC ${ARG_SOURCES})
+    target_link_libraries(${name} PUBLIC berth_flags ${ARG_LINK})
+endfunction()
+
+function(bt_program name)
+    cmake_parse_arguments(ARG "" "" "SOURCES;LINK" ${ARGN})
+    add_executable(${name} ${ARG_SOURCES})
+    target_link_libraries(${name} PRIVATE berth_flags ${ARG_LINK})
+    install(TARGETS ${name} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+endfunction()
+
+function(bt_test name)
+    cmake_parse_arguments(ARG "" "LABEL" "SOURCES;LINK;ARGS" ${ARGN})
+    add_executable(${name} ${ARG_SOURCES})
+    target_link_libraries(${name} PRIVATE berth_flags ${ARG_LINK} cmocka)
+    target_compile_options(${name} PRIVATE -Wno-unused-parameter -Wno-missing-prototypes)
+    add_test(NAME ${name} COMMAND ${name} ${ARG_ARGS})
+    set_tests_properties(${name} PROPERTIES LABELS ${ARG_LABEL} TIMEOUT 300
+        ENVIRONMENT "ASAN_OPTIONS=detect_leaks=1:abort_on_error=1;UBSAN_OPTIONS=print_stacktrace=1")
+endfunction()

@@ -1,0 +1,143 @@
+/* undo - frames of entries in one byte queue: committed from the front, rolled back from the end.
+ * Each entry is its header, then the saved bytes, then (so that it can be walked from the end) its whole size. */
+#include "core/undo.h"
+
+#include "core/memory.h"
+
+typedef enum entry_kind {
+    ENTRY_FRAME, /* opens a frame */
+    ENTRY_SAVED, /* bytes follow; roll-back puts them back */
+    ENTRY_ALLOCATED,
+    ENTRY_RETIRED,
+} entry_kind;
+
+typedef struct entry {
+    void *at;
+    uint32_t size;
+    uint32_t kind;
+} entry;
+
+struct bt_undo {
+    uint8_t *bytes;
+    size_t begin, end, capacity;
+    size_t frame_count;
+};
+
+bt_undo *bt_undo_new(void) { return bt_alloc(sizeof(bt_undo)); }
+
+static size_t whole_size(uint32_t saved_size) { return sizeof(entry) + ((saved_size + 7U) & ~7U) + sizeof(uint64_t); }
+
+static void make_room(bt_undo *undo, size_t size)
+{
+    if (undo->capacity - undo->end >= size)
+        return;
+    if (undo->begin > undo->capacity / 2) {
+        memmove(undo->bytes, undo->bytes + undo->begin, undo->end - undo->begin);
+        undo->end -= undo->begin;
+        undo->begin = 0;
+        if (undo->capacity - undo->end >= size)
+            return;
+    }
+    size_t capacity = undo->capacity == 0 ? 4096 : undo->capacity;
+    while (capacity < undo->end + size)
+        capacity *= 2;
+    undo->bytes = bt_resize(undo->bytes, capacity);
+    undo->capacity = capacity;
+}
+
+static void push(bt_undo *undo, entry_kind kind, void *at, size_t saved_size)
+{
+    bt_assert(saved_size <= 65536);
+    entry header = { .at = at, .size = (uint32_t)saved_size, .kind = (uint32_t)kind };
+    size_t whole = whole_size(header.size);
+    make_room(undo, whole);
+    uint8_t *to = undo->bytes + undo->end;
+    memcpy(to, &header, sizeof header);
+    if (saved_size > 0)
+        memcpy(to + sizeof header, at, saved_size);
+    uint64_t trailer = whole;
+    memcpy(to + whole - sizeof trailer, &trailer, sizeof trailer);
+    undo->end += whole;
+}
+
+void bt_undo_begin(bt_undo *undo)
+{
+    if (undo == NULL)
+        return;
+    push(undo, ENTRY_FRAME, NULL, 0);
+    undo->frame_count++;
+}
+
+void bt_undo_commit_oldest(bt_undo *undo)
+{
+    bt_assert(undo->frame_count > 0);
+    bool in_frame = false;
+    while (undo->begin < undo->end) {
+        entry header;
+        memcpy(&header, undo->bytes + undo->begin, sizeof header);
+        if (header.kind == ENTRY_FRAME && in_frame)
+            break;
+        in_frame = true;
+        if (header.kind == ENTRY_RETIRED)
+            bt_release(header.at);
+        undo->begin += whole_size(header.size);
+    }
+    if (undo->begin == undo->end)
+        undo->begin = undo->end = 0;
+    undo->frame_count--;
+}
+
+void bt_undo_roll_back_newest(bt_undo *undo)
+{
+    bt_assert(undo->frame_count > 0);
+    for (;;) {
+        uint64_t whole;
+        memcpy(&whole, undo->bytes + undo->end - sizeof whole, sizeof whole);
+        undo->end -= whole;
+        entry header;
+        memcpy(&header, undo->bytes + undo->end, sizeof header);
+        if (header.kind == ENTRY_SAVED)
+            memcpy(header.at, undo->bytes + undo->end + sizeof header, header.size);
+        else if (header.kind == ENTRY_ALLOCATED)
+            bt_release(header.at);
+        else if (header.kind == ENTRY_FRAME)
+            break;
+    }
+    undo->frame_count--;
+}
+
+size_t bt_undo_frame_count(const bt_undo *undo) { return undo->frame_count; }
+
+void bt_undo_free(bt_undo *undo)
+{
+    if (undo == NULL)
+        return;
+    while (undo->frame_count > 0)
+        bt_undo_commit_oldest(undo);
+    bt_release(undo->bytes);
+    bt_release(undo);
+}
+
+void bt_undo_save(bt_undo *undo, void *at, size_t size)
+{
+    if (undo != NULL)
+        push(undo, ENTRY_SAVED, at, size);
+}
+
+void *bt_undo_alloc(bt_undo *undo, size_t size)
+{
+    void *at = bt_alloc(size);
+    if (undo != NULL)
+        push(undo, ENTRY_ALLOCATED, at, 0);
+    return at;
+}
+
+void bt_undo_retire(bt_undo *undo, void *at)
+{
+    if (at == NULL)
+        return;
+    if (undo == NULL)
+        bt_release(at);
+    else
+        push(undo, ENTRY_RETIRED, at, 0);
+}
