@@ -40,7 +40,7 @@ typedef struct bt_verdict_info {
     const char *remedy; /* what to do */
 } bt_verdict_info;
 
-/* What decide gives back. The arena holds all it points to. */
+/* What decide gives back. The arena or the command holds all it points to, nothing the state does. */
 typedef struct bt_decision {
     int32_t verdict;
     bt_event event;  /* data set for ACCEPTED and ALREADY; meta is the owner's to fill */
@@ -55,10 +55,15 @@ typedef struct bt_decider {
     size_t event_count;
     const bt_verdict_info *verdicts;
     size_t verdict_count;
+    int32_t ended_verdict; /* for a stream that has left memory: see ends_at */
 
     /* A new stream's state, before its first event. settings: the kind's own, constant while the program runs. */
     void *(*state_new)(bt_undo *undo);
     void (*state_free)(void *state, bt_undo *undo);
+
+    /* What can be said of a command without any state or time: shapes and ranges. False, with the refusal, if it is
+     * wrong. Any thread, so that a worker may refuse before anything is queued; decide checks it again all the same. */
+    bool (*check)(const bt_command *command, const void *settings, bt_arena *arena, bt_decision *ret_decision);
 
     /* now_us is log time, already monotonic. state is never NULL: an unborn stream has the state of state_new.
      * Never changes state. */

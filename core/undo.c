@@ -9,6 +9,8 @@ typedef enum entry_kind {
     ENTRY_SAVED, /* bytes follow; roll-back puts them back */
     ENTRY_ALLOCATED,
     ENTRY_RETIRED,
+    ENTRY_ACQUIRED, /* the function follows that takes it back */
+    ENTRY_RETIRED_BY,
 } entry_kind;
 
 typedef struct entry {
@@ -45,7 +47,7 @@ static void make_room(bt_undo *undo, size_t size)
     undo->capacity = capacity;
 }
 
-static void push(bt_undo *undo, entry_kind kind, void *at, size_t saved_size)
+static void push(bt_undo *undo, entry_kind kind, void *at, const void *saved, size_t saved_size)
 {
     bt_assert(saved_size <= 65536);
     entry header = { .at = at, .size = (uint32_t)saved_size, .kind = (uint32_t)kind };
@@ -54,17 +56,26 @@ static void push(bt_undo *undo, entry_kind kind, void *at, size_t saved_size)
     uint8_t *to = undo->bytes + undo->end;
     memcpy(to, &header, sizeof header);
     if (saved_size > 0)
-        memcpy(to + sizeof header, at, saved_size);
+        memcpy(to + sizeof header, saved, saved_size);
     uint64_t trailer = whole;
     memcpy(to + whole - sizeof trailer, &trailer, sizeof trailer);
     undo->end += whole;
+}
+
+typedef void (*releaser)(void *at);
+
+static void release_by(const bt_undo *undo, size_t entry_at, void *at)
+{
+    releaser release;
+    memcpy(&release, undo->bytes + entry_at + sizeof(entry), sizeof release);
+    release(at);
 }
 
 void bt_undo_begin(bt_undo *undo)
 {
     if (undo == NULL)
         return;
-    push(undo, ENTRY_FRAME, NULL, 0);
+    push(undo, ENTRY_FRAME, NULL, NULL, 0);
     undo->frame_count++;
 }
 
@@ -80,6 +91,8 @@ void bt_undo_commit_oldest(bt_undo *undo)
         in_frame = true;
         if (header.kind == ENTRY_RETIRED)
             bt_release(header.at);
+        else if (header.kind == ENTRY_RETIRED_BY)
+            release_by(undo, undo->begin, header.at);
         undo->begin += whole_size(header.size);
     }
     if (undo->begin == undo->end)
@@ -100,6 +113,8 @@ void bt_undo_roll_back_newest(bt_undo *undo)
             memcpy(header.at, undo->bytes + undo->end + sizeof header, header.size);
         else if (header.kind == ENTRY_ALLOCATED)
             bt_release(header.at);
+        else if (header.kind == ENTRY_ACQUIRED)
+            release_by(undo, undo->end, header.at);
         else if (header.kind == ENTRY_FRAME)
             break;
     }
@@ -121,14 +136,14 @@ void bt_undo_free(bt_undo *undo)
 void bt_undo_save(bt_undo *undo, void *at, size_t size)
 {
     if (undo != NULL)
-        push(undo, ENTRY_SAVED, at, size);
+        push(undo, ENTRY_SAVED, at, at, size);
 }
 
 void *bt_undo_alloc(bt_undo *undo, size_t size)
 {
     void *at = bt_alloc(size);
     if (undo != NULL)
-        push(undo, ENTRY_ALLOCATED, at, 0);
+        push(undo, ENTRY_ALLOCATED, at, NULL, 0);
     return at;
 }
 
@@ -139,5 +154,19 @@ void bt_undo_retire(bt_undo *undo, void *at)
     if (undo == NULL)
         bt_release(at);
     else
-        push(undo, ENTRY_RETIRED, at, 0);
+        push(undo, ENTRY_RETIRED, at, NULL, 0);
+}
+
+void bt_undo_acquired(bt_undo *undo, void *at, void (*release)(void *at))
+{
+    if (undo != NULL)
+        push(undo, ENTRY_ACQUIRED, at, &release, sizeof release);
+}
+
+void bt_undo_retire_by(bt_undo *undo, void *at, void (*release)(void *at))
+{
+    if (undo != NULL)
+        push(undo, ENTRY_RETIRED_BY, at, &release, sizeof release);
+    else
+        release(at);
 }

@@ -29,4 +29,10 @@ void *bt_undo_alloc(bt_undo *undo, size_t size);
 /* Releases at when the frame is committed; at once without an undo. NULL is fine. */
 void bt_undo_retire(bt_undo *undo, void *at);
 
+/* The same two for what is counted rather than allocated, as a reference to something shared: a roll-back calls
+ * release(at) for what was acquired, a commit for what was retired (at once without an undo). Putting the bytes of a
+ * shared counter back would be wrong, as others, outside of these frames, count with it. */
+void bt_undo_acquired(bt_undo *undo, void *at, void (*release)(void *at));
+void bt_undo_retire_by(bt_undo *undo, void *at, void (*release)(void *at));
+
 #endif

@@ -56,8 +56,38 @@ static void undo__over_random_frames__restores_each_earlier_state(void **unused)
     bt_release(state.block);
 }
 
+static int references;
+static void drop_reference(void *unused) { references--; }
+
+static void undo__of_a_counted_reference__drops_it_once(void **unused)
+{
+    bt_undo *undo = bt_undo_new();
+    bt_undo_begin(undo);
+    references = 2; /* one of them was there before */
+    bt_undo_acquired(undo, &references, drop_reference);
+    bt_undo_roll_back_newest(undo);
+    assert_int_equal(references, 1);
+
+    bt_undo_begin(undo);
+    bt_undo_retire_by(undo, &references, drop_reference);
+    bt_undo_roll_back_newest(undo);
+    assert_int_equal(references, 1);
+
+    bt_undo_begin(undo);
+    bt_undo_retire_by(undo, &references, drop_reference);
+    assert_int_equal(references, 1);
+    bt_undo_commit_oldest(undo);
+    assert_int_equal(references, 0);
+    bt_undo_free(undo);
+
+    references = 1;
+    bt_undo_retire_by(NULL, &references, drop_reference);
+    assert_int_equal(references, 0);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(undo__over_random_frames__restores_each_earlier_state) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(undo__over_random_frames__restores_each_earlier_state),
+                                         cmocka_unit_test(undo__of_a_counted_reference__drops_it_once) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
