@@ -23,4 +23,8 @@ static inline bool bt_utf8_is_valid(const void *text, size_t size)
     return (seen & UINT64_C(0x8080808080808080)) == 0 || bt_utf8_is_valid_slowly(at, size);
 }
 
+/* Copies text to ret_text with each malformed byte as U+FFFD, until the room is used up; never cuts a character in two.
+ * Returns the bytes written; room of three times the text always suffices. Pure, any thread. */
+size_t bt_utf8_scrub(bt_str text, char *ret_text, size_t room);
+
 #endif

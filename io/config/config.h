@@ -9,7 +9,8 @@
  * In rising order: the default; the file (--config FILE or BERTH_CONFIG; lines `http.workers = 512`, # begins a comment
  * at the start of a line or after a blank); the environment (BERTH_HTTP_WORKERS=512); flags (--http.workers=512; a bool's =true may be left
  * out). --help prints the table, --version the stamp. A name nobody declared, a bad value or one out of its limits is one line that names
- * the setting, where it was set and what would be right. An empty value means the default again.
+ * the setting, where it was set and what would be right; only the environment may hold names of other programs. An empty value means the
+ * default again.
  *
  * A passthrough prefix (kafka.) takes any setting under it as a pair, for a library to judge: kafka.sasl.mechanism,
  * BERTH_KAFKA_SASL_MECHANISM (underscores become dots). Later sources replace earlier ones by name. */
