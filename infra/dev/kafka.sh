@@ -62,7 +62,7 @@ kafka_format() {
 
 # kafka_is_ready: it says so in this run's part of its log. An open port says less: it is opened before the broker is unfenced.
 kafka_is_ready() {
-    tac "$LOGS/kafka.log" | sed '/^---- started again/q' | grep -q 'Kafka Server started'
+    awk '/^---- started again/ { ready = 0 } /Kafka Server started/ { ready = 1 } END { exit !ready }' "$LOGS/kafka.log"
 }
 
 kafka_stop() { process_stop kafka TERM; }
