@@ -17,7 +17,7 @@ set(BERTH_SANITIZE "" CACHE STRING "address,undefined or thread; empty for none"
 add_library(berth_flags INTERFACE)
 target_include_directories(berth_flags INTERFACE "${CMAKE_SOURCE_DIR}" "${CMAKE_BINARY_DIR}/generated")
 target_compile_definitions(berth_flags INTERFACE _GNU_SOURCE)
-target_compile_options(berth_flags INTERFACE -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wswitch -Werror=implicit-function-declaration
+target_compile_options(berth_flags INTERFACE -Wall -Wextra -Wno-missing-field-initializers -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wswitch -Werror=implicit-function-declaration
     -fno-strict-aliasing -fstack-protector-strong -g)
 if(BERTH_WERROR)
     target_compile_options(berth_flags INTERFACE -Werror)

@@ -16,7 +16,7 @@
 
 #define BT_TOPIC_MESSAGE_BYTES_MAX (BT_RECORD_VALUE_MAX + 65536) /* a value, its key and headers, and the batch around it */
 
-typedef struct bt_admin bt_admin;
+typedef struct bt_kafka_admin bt_kafka_admin;
 
 typedef struct bt_topic_spec {
     const char *name;            /* berth.trip */
@@ -34,18 +34,18 @@ typedef struct bt_topic_finding {
 } bt_topic_finding;
 #define BT_TOPIC_FINDINGS_MAX 16
 
-bool bt_admin_new(const bt_kafka_config *config, bt_admin **ret_admin, bt_err *err) BT_MUST_CHECK;
-void bt_admin_free(bt_admin *admin);
+bool bt_kafka_admin_new(const bt_kafka_config *config, bt_kafka_admin **ret_admin, bt_err *err) BT_MUST_CHECK;
+void bt_kafka_admin_free(bt_kafka_admin *admin);
 
 /* Creates it with the settings above. ret_created is false, without an error, when it was there already: check it then. */
-bool bt_admin_topic_create(bt_admin *admin, const bt_topic_spec *spec, int timeout_ms, bool *ret_created, bt_err *err) BT_MUST_CHECK;
+bool bt_kafka_topic_create(bt_kafka_admin *admin, const bt_topic_spec *spec, int timeout_ms, bool *ret_created, bt_err *err) BT_MUST_CHECK;
 
 /* Findings of an existing topic; none is good. partition_count, replication and min_insync_replicas of 0 are not compared. BT_ERR_INPUT: no such
  * topic. BT_ERR_RETRY: no broker answered in time. */
-bool bt_admin_topic_check(bt_admin *admin, const bt_topic_spec *spec, int timeout_ms,
+bool bt_kafka_topic_check(bt_kafka_admin *admin, const bt_topic_spec *spec, int timeout_ms,
                           bt_topic_finding ret_findings[BT_TOPIC_FINDINGS_MAX], size_t *ret_count, bt_err *err) BT_MUST_CHECK;
 
 /* BT_ERR_INPUT: no such topic. BT_ERR_RETRY: no broker answered in time. */
-bool bt_admin_partition_count(bt_admin *admin, const char *topic, int timeout_ms, int32_t *ret_count, bt_err *err) BT_MUST_CHECK;
+bool bt_kafka_partition_count(bt_kafka_admin *admin, const char *topic, int timeout_ms, int32_t *ret_count, bt_err *err) BT_MUST_CHECK;
 
 #endif

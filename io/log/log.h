@@ -72,11 +72,11 @@ static inline bt_log_field bt_log_field_i64(const char *name, int64_t value)
 #define bt_log_error(name, ...) BT_LOG_AT(BT_LOG_ERROR, name, ##__VA_ARGS__)
 
 /* The first element is a filler, so that a line without fields is no empty array; bt_log_write skips it. */
-#define BT_LOG_AT(level, name, ...)                                                                                    \
+#define BT_LOG_AT(level, event, ...)                                                                                   \
     do {                                                                                                               \
         if (bt_log_is_on(level)) {                                                                                     \
             const bt_log_field bt_log_fields_[] = { { .name = NULL }, ##__VA_ARGS__ };                                 \
-            bt_log_write(level, "" name, bt_log_fields_ + 1, BT_COUNT_OF(bt_log_fields_) - 1);                         \
+            bt_log_write(level, "" event, bt_log_fields_ + 1, BT_COUNT_OF(bt_log_fields_) - 1);                         \
         }                                                                                                              \
     } while (0)
 
