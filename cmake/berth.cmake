@@ -1,7 +1,7 @@
 # The project's own helpers: how C is compiled here, and what a library, a server and a test are.
 #
 #   bt_library(name SOURCES a.c ... LINK x ...)      static library; includes are from the top: "core/base.h"
-#   bt_program(name SOURCES main.c LINK x ...)       executable, installed to bin
+#   bt_program(name SOURCES main.c LINK x ...)       executable: <build>/bin/name, installed to bin
 #   bt_test(name LABEL unit SOURCES t.c LINK x ...)  one ctest entry of cmocka tests; the label is the folder under tests/
 
 include(GNUInstallDirs)
@@ -29,6 +29,16 @@ endif()
 
 find_package(PkgConfig REQUIRED)
 
+# What git says of this tree is looked up at every build; the header changes only when that does, and only its includers follow.
+add_custom_target(berth_version BYPRODUCTS "${CMAKE_BINARY_DIR}/generated/berth_version.h"
+    COMMAND "${CMAKE_COMMAND}" -DVERSION=${PROJECT_VERSION} -DSOURCE=${CMAKE_SOURCE_DIR}
+        -DHEADER=${CMAKE_BINARY_DIR}/generated/berth_version.h -P "${CMAKE_SOURCE_DIR}/cmake/version.cmake"
+    COMMENT "" VERBATIM)
+add_dependencies(berth_flags berth_version)
+
+# `cmake --build build/release --target programs` builds what runs and leaves the tests out.
+add_custom_target(programs)
+
 function(bt_library name)
     cmake_parse_arguments(ARG "" "" "SOURCES;LINK" ${ARGN})
     add_library(${name} STATIC ${ARG_SOURCES})
@@ -39,6 +49,8 @@ function(bt_program name)
     cmake_parse_arguments(ARG "" "" "SOURCES;LINK" ${ARGN})
     add_executable(${name} ${ARG_SOURCES})
     target_link_libraries(${name} PRIVATE berth_flags ${ARG_LINK})
+    set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/bin")
+    add_dependencies(programs ${name})
     install(TARGETS ${name} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 endfunction()
 
