@@ -75,7 +75,7 @@ struct bt_owner {
     bt_link queue, held, fetching; /* held: refusals and the like that no record confirms yet */
     bt_link fetch_queue;
     int32_t fetch_count;
-    uint64_t fetch_request;
+    uint64_t fetch_request, fetch_floor; /* requests up to the floor are of before a revocation */
     int64_t last_barrier;
 
     bt_slabs slabs;
@@ -86,6 +86,7 @@ struct bt_owner {
 };
 
 /* owner.c */
+void owner_clock(bt_owner *owner, int64_t now_us); /* each input begins with it */
 int64_t owner_log_time(const bt_owner *owner);  /* log time, what is in flight included */
 int64_t owner_decide_time(const bt_owner *owner);
 bt_id owner_head(const bt_owner *owner);        /* head, what is in flight included */

@@ -85,17 +85,25 @@ void bt_keys_expire(bt_keys *keys, int64_t height, int64_t time_us)
     }
 }
 
+void bt_keys_push(bt_keys *keys, const bt_key_entry *entry)
+{
+    if (keys->end - keys->begin == keys->capacity)
+        grow(keys);
+    *at_count(keys, keys->end) = *entry;
+    keys->index[index_of(keys, entry->digest)] = (uint32_t)(keys->end & (keys->capacity - 1)) + 1;
+    keys->end++;
+}
+
 void bt_keys_add(bt_keys *keys, bt_id digest, int64_t offset, int64_t height, int64_t time_us)
 {
     bt_keys_expire(keys, height, time_us);
-    if (keys->end - keys->begin == keys->capacity)
-        grow(keys);
     int64_t time_s = (time_us + 999999) / 1000000;
-    *at_count(keys, keys->end) = (bt_key_entry){ .digest = digest, .offset = offset, .height = (uint32_t)height,
+    bt_key_entry entry = { .digest = digest, .offset = offset, .height = (uint32_t)height,
         .time_s = time_s < 0 ? 0 : time_s > UINT32_MAX ? UINT32_MAX : (uint32_t)time_s };
-    keys->index[index_of(keys, digest)] = (uint32_t)(keys->end & (keys->capacity - 1)) + 1;
-    keys->end++;
+    bt_keys_push(keys, &entry);
 }
+
+const bt_key_entry *bt_keys_at(const bt_keys *keys, size_t index) { return at_count(keys, keys->begin + index); }
 
 bool bt_keys_find(const bt_keys *keys, bt_id digest, int64_t *ret_offset)
 {

@@ -33,6 +33,9 @@ void bt_keys_clear(bt_keys *keys);
 void bt_keys_add(bt_keys *keys, bt_id digest, int64_t offset, int64_t height, int64_t time_us);
 /* Forgets what is past the horizon, seen from a valid record of this height and log time. */
 void bt_keys_expire(bt_keys *keys, int64_t height, int64_t time_us);
+/* For snapshots: the entries, oldest first, and one put back behind them. */
+const bt_key_entry *bt_keys_at(const bt_keys *keys, size_t index);
+void bt_keys_push(bt_keys *keys, const bt_key_entry *entry);
 bool bt_keys_find(const bt_keys *keys, bt_id digest, int64_t *ret_offset) BT_MUST_CHECK;
 static inline size_t bt_keys_count(const bt_keys *keys) { return (size_t)(keys->end - keys->begin); }
 /* Log time that the memory spans, seen from log_time_us; 0 when empty. */

@@ -25,7 +25,6 @@ enum {
     MUTANT_NO_COMPARISON,             /* what was proved by report is not compared with what is read back */
     MUTANT_JUMP_IGNORED,              /* a reader takes a jump in offsets for granted */
     MUTANT_LOST_SUFFIX_IGNORED,       /* a log that ends before what was proved is folded again from its start */
-    MUTANT_NO_YIELD,                  /* an owner goes on deciding though another took over */
     MUTANT_END,
 };
 

@@ -126,7 +126,7 @@ void bt_owner_free(bt_owner *owner)
 
 /* ---- the timer, positions, answers ---- */
 
-static void advance(bt_owner *owner, int64_t now_us)
+void owner_clock(bt_owner *owner, int64_t now_us)
 {
     if (owner->now_us != 0 && now_us > owner->now_us)
         owner->timer += now_us - owner->now_us;
@@ -182,7 +182,8 @@ static void answer_everyone(bt_owner *owner, bt_answer_kind queued_kind)
         else
             owner_answer_plain(owner, waiter, BT_ANSWER_UNAVAILABLE, false);
     }
-    owner->fetch_count = 0; /* late results of old requests find no waiter */
+    owner->fetch_count = 0;
+    owner->fetch_floor = owner->fetch_request;
 }
 
 void owner_read_only(bt_owner *owner, const char *name, const char *format, ...)
@@ -204,14 +205,14 @@ void owner_read_only(bt_owner *owner, const char *name, const char *format, ...)
 
 void bt_owner_on_assigned(bt_owner *owner, int64_t now_us)
 {
-    advance(owner, now_us);
+    owner_clock(owner, now_us);
     if (owner->phase == BT_OWNER_IDLE || owner->phase == BT_OWNER_YIELDED)
         owner_restore(owner);
 }
 
 void bt_owner_on_revoked(bt_owner *owner, int64_t now_us)
 {
-    advance(owner, now_us);
+    owner_clock(owner, now_us);
     if (owner->phase == BT_OWNER_READ_ONLY)
         return;
     owner_set_phase(owner, BT_OWNER_IDLE);
@@ -242,7 +243,7 @@ static bool refuse_at_the_door(bt_owner *owner, bt_answer_kind *ret_kind)
 
 void bt_owner_on_command(bt_owner *owner, const bt_command *command, void *token, int64_t now_us)
 {
-    advance(owner, now_us);
+    owner_clock(owner, now_us);
     bt_answer_kind kind;
     bool refused = refuse_at_the_door(owner, &kind);
     bt_waiter *waiter = bt_waiting_add(&owner->waiting, command, token, owner->timer);
@@ -266,7 +267,7 @@ static void time_out_waiters(bt_owner *owner)
 
 void bt_owner_on_tick(bt_owner *owner, int64_t now_us)
 {
-    advance(owner, now_us);
+    owner_clock(owner, now_us);
     time_out_waiters(owner);
     const bt_flight *first = bt_pipeline_first(&owner->pipeline);
     bool appending = owner->phase == BT_OWNER_OWNING || owner->phase == BT_OWNER_TAKING_OVER;
@@ -279,7 +280,7 @@ void bt_owner_on_tick(bt_owner *owner, int64_t now_us)
 
 void bt_owner_on_batch_end(bt_owner *owner, int64_t now_us)
 {
-    advance(owner, now_us);
+    owner_clock(owner, now_us);
     owner_pump(owner);
 }
 
