@@ -3,8 +3,12 @@
 # It does what a newcomer would do with curl, and through the same URL. A second ./dev up finds it done.
 
 DEMO_FEED=data/cairns_gtfs.zip
-DEMO_SEATS="standard:40"
-DEMO_READ_S=10 # how long the booked seat may take to be seen
+DEMO_DAY=2014-06-02            # a Monday with 622 trips
+DEMO_ZONE=Australia/Brisbane
+DEMO_FROM=750337               # Warren St
+DEMO_TO=750449                 # The Pier Cairns, stop E: 30 trips a day join them
+DEMO_SEATS=A:standard:10x2+2
+DEMO_READ_S=15                 # how long the read models may take to show what was just written
 
 # berth_run ARGS: the command line, told where this stack is. It wins over the environment only where the environment is silent.
 berth_run() {
@@ -17,4 +21,93 @@ berth_environment() {
     env -u BERTH_STATE -u BERTH_PORT_BASE -u BERTH_PRESET -u BERTH_INSTALL -u BERTH_DEV_THROWAWAY \
         BERTH_KAFKA_BOOTSTRAP_SERVERS="$KAFKA" BERTH_POSTGRES_DSN="$POSTGRES" BERTH_REDIS_URL="$REDIS" \
         BERTH_API_URL="http://127.0.0.1:$PORT_API" "$@" 9>&-
+}
+
+# demo_run: the topics are there and all servers are ready.
+demo_run() {
+    for part in commands projections query gateway; do part_is_wanted "$part" || return 0; done
+    [ -e "$STATE/demo/imported" ] || demo_import
+    if [ -e "$STATE/demo/booking" ]; then demo_read_again; else demo_book; fi
+}
+
+demo_import() {
+    local began=$SECONDS log=$LOGS/import.log
+    mkdir -p "$STATE/demo" || disk_complain "the folder $STATE/demo cannot be made"
+    TZ=$DEMO_ZONE date -d tomorrow +%F > "$STATE/demo/day"
+    step timetable "$log" berth_run import gtfs "$TOP/$DEMO_FEED" --date "$DEMO_DAY" --days 1 --as-of "$(TZ=$DEMO_ZONE date +%F)" --seats "$DEMO_SEATS" ||
+        die "the timetable could not be imported: $(say_last_line "$log")" "Its log: ./dev logs import; again: ./dev up"
+    touch "$STATE/demo/imported"
+    say_done timetable "$(say_last_line "$log")" "$began"
+}
+
+# demo_book: finds a trip, holds two seats, confirms them, and reads the booking back at the position that the confirmation named.
+demo_book() {
+    local api=http://127.0.0.1:$PORT_API trip hold booking day tries
+    day=$(cat "$STATE/demo/day")
+    say "a first booking, as you would make it:"
+    for ((tries = 0; tries < DEMO_READ_S * 5; tries++)); do
+        demo_curl "$api/v1/trips?from=$DEMO_FROM&to=$DEMO_TO&date=$day"
+        trip=$(json_first trip)
+        [ -z "$trip" ] || break
+        sleep 0.2
+    done
+    demo_show "curl '$api/v1/trips?from=$DEMO_FROM&to=$DEMO_TO&date=$day'"
+    [ -n "$trip" ] || demo_complain "no trip from $DEMO_FROM to $DEMO_TO is seen"
+    demo_post "$api/v1/trips/$trip/holds" "{\"from\":\"$DEMO_FROM\",\"to\":\"$DEMO_TO\",\"count\":2,\"customer\":\"first-customer\"}"
+    hold=$(json_first hold)
+    [ -n "$hold" ] || demo_complain "no seat could be held"
+    demo_post "$api/v1/trips/$trip/holds/$hold/confirm" "{}"
+    booking=$(json_first booking)
+    [ -n "$booking" ] || demo_complain "the hold could not be confirmed"
+    demo_curl "$api/v1/bookings/$booking" -H "Berth-Min-Position: $(demo_header Berth-Position)"
+    demo_show "curl $api/v1/bookings/$booking"
+    [ "$(json_first booking)" = "$booking" ] || demo_complain "the booking $booking cannot be read back"
+    printf '%s\n' "$booking" > "$STATE/demo/booking"
+}
+
+# demo_read_again: what was booked before is still there.
+demo_read_again() {
+    local api=http://127.0.0.1:$PORT_API booking tries
+    booking=$(cat "$STATE/demo/booking")
+    for ((tries = 0; tries < DEMO_READ_S * 5; tries++)); do
+        demo_curl "$api/v1/bookings/$booking"
+        [ "$(json_first booking)" != "$booking" ] || break
+        sleep 0.2
+    done
+    say "the first booking, read again:"
+    demo_show "curl $api/v1/bookings/$booking"
+    [ "$(json_first booking)" = "$booking" ] || demo_complain "the booking $booking is gone"
+}
+
+# demo_curl URL OPTION...: the answer's body to DEMO_ANSWER, its headers to a file.
+demo_curl() { DEMO_ANSWER=$(curl -sS -m 30 -D "$STATE/demo/headers" "$@" 2>&1); }
+
+# demo_post URL BODY: the key is made of what is ordered, so that a ./dev up that was interrupted here goes on where it was.
+demo_post() {
+    local key
+    key=first-$(printf '%s %s' "$1" "$2" | cksum | cut -d ' ' -f 1)
+    demo_curl "$1" -H 'Content-Type: application/json' -H "Idempotency-Key: $key" -d "$2"
+    demo_show "curl -X POST $1 -H 'Content-Type: application/json' -H 'Idempotency-Key: $key' -d '$2'"
+}
+
+demo_show() { printf '  $ %s\n  %.400s\n' "$1" "$(tr -d '\n' <<< "$DEMO_ANSWER")"; }
+
+demo_header() { tr -d '\r' < "$STATE/demo/headers" | sed -n "s/^$1: *//Ip" | tail -n 1; }
+
+# json_first NAME: the first text of that name in the answer. Ids need no unescaping.
+json_first() { grep -o "\"$1\" *: *\"[^\"]*\"" <<< "$DEMO_ANSWER" | head -n 1 | sed 's/.*: *"//; s/"$//'; }
+
+demo_complain() { die "$1: $(tr -d '\n' <<< "$DEMO_ANSWER" | cut -c 1-300)" "Look at ./dev logs commands, projections and query; again: ./dev up"; }
+
+# topics_ensure: before the servers, which find their topics ready.
+topics_ensure() {
+    local log=$LOGS/topics.log began=$SECONDS
+    step topics "$log" berth_run topics create || die "the topics could not be created: $(say_last_line "$log")" "Is Kafka at $KAFKA? Its log: ./dev logs kafka"
+    say_done topics "$(say_last_line "$log")" "$began"
+}
+
+# bench_run ARGS: the benchmarks against this stack, if they are there.
+bench_run() {
+    [ -x "$TOP/bench/run" ] || die "there are no benchmarks in this clone: no bench/run" "They come with bench/"
+    berth_environment BERTH_BENCH_STATUS="$(status_json)" BERTH_BENCH_STATE="$STATE" "$TOP/bench/run" "$@"
 }
