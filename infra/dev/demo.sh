@@ -10,19 +10,6 @@ DEMO_TO=750449                 # The Pier Cairns, stop E: 30 trips a day join th
 DEMO_SEATS=A:standard:10x2+2
 DEMO_READ_S=15                 # how long the read models may take to show what was just written
 
-# berth_run ARGS: the command line, told where this stack is. It wins over the environment only where the environment is silent.
-berth_run() {
-    local binary=$TOP/build/$PRESET/bin/berth
-    [ -x "$binary" ] || die "the command line is not built: there is no $binary" "./dev up builds it"
-    berth_environment "$binary" "$@"
-}
-
-berth_environment() {
-    env -u BERTH_STATE -u BERTH_PORT_BASE -u BERTH_PRESET -u BERTH_INSTALL -u BERTH_DEV_THROWAWAY \
-        BERTH_KAFKA_BOOTSTRAP_SERVERS="$KAFKA" BERTH_POSTGRES_DSN="$POSTGRES" BERTH_REDIS_URL="$REDIS" \
-        BERTH_API_URL="http://127.0.0.1:$PORT_API" "$@" 9>&-
-}
-
 # demo_run: the topics are there and all servers are ready.
 demo_run() {
     for part in commands projections query gateway; do part_is_wanted "$part" || return 0; done
@@ -98,16 +85,3 @@ demo_header() { tr -d '\r' < "$STATE/demo/headers" | sed -n "s/^$1: *//Ip" | tai
 json_first() { grep -o "\"$1\" *: *\"[^\"]*\"" <<< "$DEMO_ANSWER" | head -n 1 | sed 's/.*: *"//; s/"$//'; }
 
 demo_complain() { die "$1: $(tr -d '\n' <<< "$DEMO_ANSWER" | cut -c 1-300)" "Look at ./dev logs commands, projections and query; again: ./dev up"; }
-
-# topics_ensure: before the servers, which find their topics ready.
-topics_ensure() {
-    local log=$LOGS/topics.log began=$SECONDS
-    step topics "$log" berth_run topics create || die "the topics could not be created: $(say_last_line "$log")" "Is Kafka at $KAFKA? Its log: ./dev logs kafka"
-    say_done topics "$(say_last_line "$log")" "$began"
-}
-
-# bench_run ARGS: the benchmarks against this stack, if they are there.
-bench_run() {
-    [ -x "$TOP/bench/run" ] || die "there are no benchmarks in this clone: no bench/run" "They come with bench/"
-    berth_environment BERTH_BENCH_STATUS="$(status_json)" BERTH_BENCH_STATE="$STATE" "$TOP/bench/run" "$@"
-}

@@ -7,7 +7,13 @@ SERVER_READY_S=60
 
 server_binary() { echo "$TOP/build/$PRESET/bin/$(server_program "$1")"; }
 
-server_program() { case $1 in query) echo berth-query-api ;; *) echo "berth-$1" ;; esac; }
+server_program() {
+    case $1 in
+        query) echo berth-query-api ;;
+        berth) echo berth ;;
+        *) echo "berth-$1" ;;
+    esac
+}
 
 server_admin_port() {
     case $1 in
@@ -32,8 +38,7 @@ server_settings() {
 server_start() {
     local name=$1 binary began=$SECONDS
     binary=$(server_binary "$name")
-    [ -x "$binary" ] || die "$(server_program "$name") is not built: there is no $binary" \
-        "Look at $LOGS/build.log, or leave it out: ./dev up --parts kafka,postgres,redis"
+    [ -x "$binary" ] || die "$(server_program "$name") is not built: there is no $binary" "./dev up builds it"
     mkdir -p "$STATE/$name" && (umask 077 && server_settings "$name" > "$STATE/$name.conf") || disk_complain "the settings of $name cannot be written"
     # These three are ./dev's own; a server would ask what section STATE is.
     process_start "$name" env -u BERTH_STATE -u BERTH_PORT_BASE -u BERTH_PRESET -u BERTH_INSTALL -u BERTH_DEV_THROWAWAY "$binary" --config "$STATE/$name.conf"
