@@ -15,13 +15,16 @@ postgres_choose_user() {
     id "$POSTGRES_USER" > /dev/null 2>&1 || die "there is no user $POSTGRES_USER to run Postgres as" "Postgres refuses root: run ./dev as another user, or: adduser --system --group $POSTGRES_USER"
     chown "$POSTGRES_USER" "$1" || disk_complain "the folder $1 cannot be given to $POSTGRES_USER"
     POSTGRES_AS=(setpriv "--reuid=$POSTGRES_USER" "--regid=$POSTGRES_USER" --init-groups)
-    ! "${POSTGRES_AS[@]}" test -w "$1" || return 0
+    ! postgres_reaches "$1" || return 0
     for right in dac_read_search dac_override; do
         POSTGRES_AS=(setpriv "--reuid=$POSTGRES_USER" "--regid=$POSTGRES_USER" --init-groups "--inh-caps=+$right" "--ambient-caps=+$right")
-        ! "${POSTGRES_AS[@]}" test -w "$1" 2>/dev/null || return 0
+        ! postgres_reaches "$1" || return 0
     done
     die "the user $POSTGRES_USER, as whom Postgres runs here, cannot reach $1" "Name a place open to it: BERTH_STATE=/var/tmp/berth ./dev up"
 }
+
+# postgres_reaches FOLDER: can that somebody write there? Tried, for access(2), as `test -w` asks it, leaves capabilities out.
+postgres_reaches() { "${POSTGRES_AS[@]}" bash -c ': > "$1/.probe" && rm "$1/.probe"' bash "$1" 2> /dev/null; }
 
 postgres_start() {
     local folder=$STATE/postgres began=$SECONDS

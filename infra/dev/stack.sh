@@ -13,6 +13,15 @@ stack_parse_parts() {
     [ -n "$PARTS" ] || say_usage_error "--parts names no part"
 }
 
+# stack_add_running_parts: what runs stays part of this stack though --parts does not name it this time.
+stack_add_running_parts() {
+    local part list=
+    for part in $SETTINGS_PARTS; do
+        if part_is_wanted "$part" || process_alive "$part"; then list="${list:+$list }$part"; fi
+    done
+    PARTS=$list
+}
+
 # stack_open: makes the state folder and takes its lock, so that two ./dev do not start the same things.
 stack_open() {
     mkdir -p "$RUN" "$LOGS" 2> /dev/null || { STATE=$(stack_existing_parent "$STATE"); disk_complain "the folder $RUN cannot be made" "Name another place: BERTH_STATE=/some/where ./dev up"; }
