@@ -26,6 +26,10 @@ if(BERTH_SANITIZE)
     target_compile_options(berth_flags INTERFACE -fsanitize=${BERTH_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
     target_link_options(berth_flags INTERFACE -fsanitize=${BERTH_SANITIZE})
 endif()
+if(BERTH_FUZZ) # what the fuzzer steers by must be in all of our code, not in the target alone (tests/fuzz)
+    target_compile_options(berth_flags INTERFACE -fsanitize=fuzzer-no-link)
+    target_link_options(berth_flags INTERFACE -fsanitize=fuzzer-no-link)
+endif()
 
 find_package(PkgConfig REQUIRED)
 

@@ -189,16 +189,19 @@ bool oracle_equal(const bt_record_type *type, const void *data, const avro_value
     return true;
 }
 
-static bool text_within(const bt_field *field, uint8_t kind, uint32_t max, const avro_value_t *value)
+static bool item_within(const bt_field *field, uint8_t kind, uint32_t max, const avro_value_t *value)
 {
     const char *string;
     const void *bytes;
     size_t size;
+    int boolean;
+    if (kind == BT_TYPE_BOOLEAN)
+        return avro_value_get_boolean(value, &boolean) == 0 && (boolean == 0 || boolean == 1);
     if (kind == BT_TYPE_STRING)
         return avro_value_get_string(value, &string, &size) == 0 && size - 1 <= max && bt_utf8_is_valid(string, size - 1);
     if (kind == BT_TYPE_BYTES)
         return avro_value_get_bytes(value, &bytes, &size) == 0 && size <= max;
-    return kind != BT_TYPE_RECORD || oracle_within_ceilings(field->record, value);
+    return kind != BT_TYPE_RECORD || oracle_within_rules(field->record, value);
 }
 
 static bool array_within(const bt_field *field, const avro_value_t *value)
@@ -211,13 +214,13 @@ static bool array_within(const bt_field *field, const avro_value_t *value)
         bool present;
         if (avro_value_get_by_index(value, i, &element, NULL) != 0 || !unwrap(&element, &present))
             return false;
-        if (present && !text_within(field, field->item_kind, field->item_max, &element))
+        if (present && !item_within(field, field->item_kind, field->item_max, &element))
             return false;
     }
     return true;
 }
 
-bool oracle_within_ceilings(const bt_record_type *type, const avro_value_t *value)
+bool oracle_within_rules(const bt_record_type *type, const avro_value_t *value)
 {
     for (uint32_t i = 0; i < type->field_count; i++) {
         const bt_field *field = &type->fields[i];
@@ -227,7 +230,7 @@ bool oracle_within_ceilings(const bt_record_type *type, const avro_value_t *valu
             continue;
         if (!unwrap(&member, &present))
             return false;
-        if (present && !(field->kind == BT_TYPE_ARRAY ? array_within(field, &member) : text_within(field, field->kind, field->max, &member)))
+        if (present && !(field->kind == BT_TYPE_ARRAY ? array_within(field, &member) : item_within(field, field->kind, field->max, &member)))
             return false;
     }
     return true;

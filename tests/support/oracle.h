@@ -23,8 +23,8 @@ void oracle_release(oracle *o);
 void oracle_fill(const bt_record_type *type, const void *data, avro_value_t *value);
 /* Whether they hold the same, by field name. A field that was added since the value's schema does not count. */
 bool oracle_equal(const bt_record_type *type, const void *data, const avro_value_t *value);
-/* Whether no ceiling is passed and every string is UTF-8: what avro-c does not ask. */
-bool oracle_within_ceilings(const bt_record_type *type, const avro_value_t *value);
+/* Whether no ceiling is passed, every string is UTF-8 and every boolean 0 or 1: what avro-c does not ask. */
+bool oracle_within_rules(const bt_record_type *type, const avro_value_t *value);
 
 /* 0 on success. *ret_used: how many bytes were read. */
 int oracle_decode(avro_value_t *value, bt_bytes bytes, size_t *ret_used);
