@@ -1,0 +1,138 @@
+# tests - everything that is checked, from a clean clone, beside a running ./dev up and without touching it.
+#
+# The stack under test has a state folder, ports and a build of its own: the preset dev, so that every server runs under ASan and UBSan.
+# Nothing is skipped quietly: what cannot run fails.
+
+TESTS_STATE=${BERTH_TEST_STATE:-$TOP/.berth-test}
+TESTS_PRESET=${BERTH_TEST_PRESET:-dev}
+TESTS_PORT_BASES="28080 28180 28280 28380 28480 28580 28680 28780 28880 28980"
+TESTS_JOBS=2
+
+tests_usage() {
+    cat << 'TEXT'
+usage: ./dev test [PART...]
+
+  unit golden sim fuzz tidy ...   the C tests of that folder of tests/ (a ctest label)
+  integration                     the real parts and servers, by C and by pytest
+  integration/NAME                one file: integration/test_smoke.py, or an expression of pytest -k
+Without a PART: everything. BERTH_TEST_STATE (.berth-test), BERTH_TEST_PORT_BASE and BERTH_TEST_PRESET (dev) choose where and what.
+TEXT
+}
+
+tests_run() {
+    local part began=$SECONDS
+    case ${1:-} in help | --help | -h) tests_usage; return 0 ;; esac
+    tests_settle
+    tests_prepare
+    TESTS_FAILED=
+    if [ $# -eq 0 ]; then
+        tests_ctest -LE '^integration$'
+        tests_integration
+    fi
+    for part in "$@"; do
+        case $part in
+            integration) tests_integration ;;
+            integration/*.py) tests_integration "$TOP/tests/$part" ;;
+            integration/*) tests_integration -k "${part#integration/}" ;;
+            *) [ -e "$TOP/tests/$part/CMakeLists.txt" ] || say_usage_error "there is no tests/$part; ./dev test help"; tests_ctest -L "^$part\$" ;;
+        esac
+    done
+    tests_close "$began"
+}
+
+# tests_settle: the settings of a stack that meets no other.
+tests_settle() {
+    local base
+    BERTH_STATE=$TESTS_STATE
+    BERTH_PRESET=$TESTS_PRESET
+    BERTH_DEV_THROWAWAY=1
+    export BERTH_DEV_THROWAWAY
+    unset BERTH_PORT_BASE BERTH_KAFKA_BOOTSTRAP_SERVERS BERTH_POSTGRES_DSN BERTH_REDIS_URL
+    settings_load
+    stack_open
+    stack_stop
+    (cd "$STATE" && rm -rf kafka/data postgres redis gateway commands projections query demo results settings ./*.conf && rm -f logs/*.log) ||
+        die "what an earlier run left in $STATE cannot be removed" "Remove it by hand"
+    for base in ${BERTH_TEST_PORT_BASE:-$TESTS_PORT_BASES}; do
+        BERTH_PORT_BASE=$base
+        settings_load
+        PARTS=$SETTINGS_PARTS
+        ! tests_ports_are_taken || continue
+        mkdir -p "$STATE/results"
+        return 0
+    done
+    ports_check
+}
+
+tests_ports_are_taken() {
+    local part port
+    for part in $SETTINGS_PARTS; do
+        for port in $(part_ports "$part"); do ! port_listener "$port" > /dev/null || return 0; done
+    done
+    return 1
+}
+
+# tests_prepare: packages, Python, build.
+tests_prepare() {
+    disk_check "$STATE" 1000
+    packages_ensure build run test
+    tests_python
+    build_everything
+}
+
+# tests_python: an environment with what tests/requirements.txt lists. It comes first in PATH, for ctest's Python tests too.
+tests_python() {
+    local venv=$STATE/venv began=$SECONDS python=/usr/bin/python3
+    [ -x "$python" ] || python=python3
+    if ! cmp -s "$TOP/tests/requirements.txt" "$venv/requirements.txt"; then
+        rm -rf "$venv"
+        "$python" -m venv "$venv" > "$LOGS/python.log" 2>&1 || disk_complain "no Python environment can be made: $(say_last_line "$LOGS/python.log")" "Debian's package python3-venv brings it"
+        step python "$LOGS/python.log" "$venv/bin/pip" install --no-cache-dir -r "$TOP/tests/requirements.txt" ||
+            disk_complain "tests/requirements.txt could not be installed: $(grep -m 1 ERROR "$LOGS/python.log")" "Is PyPI, or the mirror in pip.conf, to be reached? (the log: $LOGS/python.log)"
+        cp "$TOP/tests/requirements.txt" "$venv/requirements.txt"
+        say_done python "tests/requirements.txt installed" "$began"
+    fi
+    export PATH="$venv/bin:$PATH" PYTHONDONTWRITEBYTECODE=1
+}
+
+# tests_ctest OPTION...: its own lines are the progress.
+tests_ctest() {
+    local results
+    results=$STATE/results/ctest-$(ls "$STATE/results" | wc -l).xml
+    ctest --test-dir "$TOP/build/$PRESET" -j "$TESTS_JOBS" --output-on-failure --no-tests=error --output-junit "$results" "$@" 9>&- || TESTS_FAILED="$TESTS_FAILED ctest"
+}
+
+# tests_integration PYTEST_OPTION...: the stack from the sanitized build, the tests on it, and then what the sanitizers wrote.
+tests_integration() {
+    local results status=0
+    [ $# -gt 0 ] || set -- "$TOP/tests/integration"
+    case $1 in -k) set -- "$TOP/tests/integration" "$@" ;; esac
+    (dev_up) || { TESTS_FAILED="$TESTS_FAILED stack"; stack_stop; return 0; }
+    export BERTH_STATE BERTH_KAFKA="$KAFKA" BERTH_POSTGRES="$POSTGRES" BERTH_REDIS="$REDIS"
+    if [ $# -eq 1 ] && [ -e "$TOP/tests/integration/CMakeLists.txt" ]; then tests_ctest -L '^integration$'; fi
+    results=$STATE/results/pytest-$(ls "$STATE/results" | wc -l).xml
+    python3 -m pytest -p no:cacheprovider -ra --durations=5 --junitxml="$results" "$@" 9>&- || status=$?
+    [ "$status" -eq 0 ] || TESTS_FAILED="$TESTS_FAILED pytest"
+    stack_stop
+    tests_check_sanitizers
+}
+
+# tests_check_sanitizers: a server that was told off by ASan, UBSan or LSan fails the run, whatever its answers were.
+tests_check_sanitizers() {
+    local found
+    found=$(grep -l -E 'ERROR: (Address|Leak|Thread)Sanitizer|runtime error:' "$LOGS"/{commands,projections,query}.log 2> /dev/null)
+    [ -n "$found" ] || return 0
+    grep -h -A 12 -E 'ERROR: (Address|Leak|Thread)Sanitizer|runtime error:' $found | head -n 40
+    say "the sanitizers complain in: $found"
+    TESTS_FAILED="$TESTS_FAILED sanitizers"
+}
+
+# tests_close BEGAN: one line in pytest's form, counted from what ctest and pytest wrote, and an exit status that agrees with it.
+tests_close() {
+    local passed failed skipped
+    read -r passed failed skipped < <(python3 "$TOP/infra/dev/count-results" "$STATE"/results/*.xml)
+    printf '======= %s passed, %s failed, %s skipped in %d.00s (%d:%02d) =======\n' "$passed" "$failed" "$skipped" \
+        $((SECONDS - $1)) $(((SECONDS - $1) / 60)) $(((SECONDS - $1) % 60))
+    [ -z "$TESTS_FAILED" ] || { say "failed:$TESTS_FAILED"; exit 1; }
+    [ "${passed:-0}" -gt 0 ] && [ "$failed" -eq 0 ] || exit 1
+}
