@@ -13,7 +13,6 @@
 #include <civetweb.h>
 #include <errno.h>
 #include <linux/futex.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
@@ -26,8 +25,7 @@
 
 typedef struct civet {
     struct mg_context *context;
-    pthread_t stopper;
-    _Atomic bool stopped;
+    _Atomic int serving; /* workers from a request's dispatch until its answer is written */
     char error[256]; /* what civetweb last said while it started */
     bool started;
 } civet;
@@ -195,6 +193,22 @@ static int send_timeout(bt_http_server *server, struct mg_connection *connection
     return 504;
 }
 
+static int serve(bt_exchange *exchange, struct mg_connection *connection, bt_str body)
+{
+    bt_http_server *server = exchange->server;
+    civet *state = server->state;
+    int status;
+    atomic_fetch_add(&state->serving, 1);
+    if (!bt_front_dispatch(exchange, body) || await_answer(exchange)) {
+        status = send_answer(exchange, connection, false);
+    } else {
+        own_exchange = NULL; /* the late answer frees it */
+        status = send_timeout(server, connection);
+    }
+    atomic_fetch_sub(&state->serving, 1);
+    return status;
+}
+
 static int on_request(struct mg_connection *connection)
 {
     bt_http_server *server = mg_get_user_data(mg_get_context(connection));
@@ -213,13 +227,9 @@ static int on_request(struct mg_connection *connection)
     if (!bt_front_begin(exchange, &head))
         return send_answer(exchange, connection, true);
     bt_str body;
-    if (!take_body(exchange, connection, &body) || !bt_front_dispatch(exchange, body))
+    if (!take_body(exchange, connection, &body))
         return send_answer(exchange, connection, false);
-    if (!await_answer(exchange)) {
-        own_exchange = NULL; /* the late answer frees it */
-        return send_timeout(server, connection);
-    }
-    return send_answer(exchange, connection, false);
+    return serve(exchange, connection, body);
 }
 
 /* civetweb refused a request that it could not read. It calls all of these malformed; how long it waited tells a slow one. */
@@ -250,9 +260,9 @@ static int on_message(const struct mg_connection *connection, const char *messag
 {
     bt_http_server *server = mg_get_user_data(mg_get_context(connection));
     civet *state = server == NULL ? NULL : server->state;
-    if (state != NULL && !state->started)
+    if (state != NULL && !state->started && *state->error == '\0') /* the first says why, the later ones that */
         snprintf(state->error, sizeof state->error, "%s", message);
-    else
+    else if (state != NULL && state->started)
         bt_log_warn("http.civetweb", F_STR("message", message));
     return 1;
 }
@@ -300,29 +310,19 @@ static bool civet_start(bt_http_server *server, bt_err *err)
     return true;
 }
 
-static void *stop_civetweb(void *argument)
-{
-    civet *state = argument;
-    mg_stop(state->context);
-    atomic_store(&state->stopped, true);
-    return NULL;
-}
-
-/* mg_stop lets the workers finish what they have begun and waits for them without a limit; the limit is ours. */
+/* Once mg_stop is called civetweb writes nothing more, answers under way included; and it has no way to stop listening only. So new
+ * requests are refused by the front (503, stopping) while those that were begun are finished, and then all is torn down. */
 static bool civet_stop(bt_http_server *server, int64_t limit_ms)
 {
     civet *state = server->state;
     int64_t cut_at_us = bt_clock_monotonic_us() + limit_ms * 1000;
-    bool whole = true;
-    bt_assert(pthread_create(&state->stopper, NULL, stop_civetweb, state) == 0);
-    while (!atomic_load(&state->stopped)) {
-        if (whole && bt_clock_monotonic_us() > cut_at_us) {
-            whole = atomic_load(&server->in_flight) == 0;
-            atomic_store(&server->cut_off, true);
-        }
-        bt_clock_sleep_us(2000);
-    }
-    pthread_join(state->stopper, NULL);
+    while (atomic_load(&state->serving) > 0 && bt_clock_monotonic_us() < cut_at_us)
+        bt_clock_sleep_us(1000);
+    bool whole = atomic_load(&state->serving) == 0;
+    atomic_store(&server->cut_off, true);
+    for (int i = 0; i < 4 * WAIT_SLICE_MS && atomic_load(&state->serving) > 0; i++)
+        bt_clock_sleep_us(1000);
+    mg_stop(state->context);
     return whole;
 }
 

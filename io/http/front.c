@@ -183,6 +183,10 @@ bool bt_front_dispatch(bt_exchange *exchange, bt_str body)
     request->body = body;
     request->received_at_us = bt_clock_realtime_us();
     request->received_mono_us = bt_clock_monotonic_us();
+    if (atomic_load_explicit(&server->stopping, memory_order_relaxed)) {
+        bt_front_refuse(exchange, &bt_problem_stopping, (bt_str){ NULL, 0 });
+        return false;
+    }
     if (atomic_fetch_add(&server->in_flight, 1) >= server->options.in_flight_max) {
         atomic_fetch_sub(&server->in_flight, 1);
         bt_front_refuse_kindly(exchange, &(bt_problem){ .type = &bt_problem_overloaded, .retry_after_s = 1 });

@@ -127,8 +127,8 @@ bool bt_http_server_start(const bt_http_options *options, bt_http_server **ret_s
 int bt_http_server_port(const bt_http_server *server);
 /* Requests with a handler now. */
 int bt_http_server_in_flight(const bt_http_server *server);
-/* Stops accepting at once and closes idle connections; requests that have begun are still served, up to limit_ms for all of them, each
- * answered with Connection: close. What is not answered by then is cut off; a late bt_http_respond is still safe
+/* Takes no new requests and closes idle connections (civetweb: once the others are done); requests that have begun are still served, up to limit_ms for all of them, each
+ * answered with Connection: close; later ones get 503 "stopping". What is not answered by then is cut off; a late bt_http_respond is still safe
  * until bt_http_server_free. Not from a handler. True if nothing had to be cut off. */
 bool bt_http_server_stop(bt_http_server *server, int64_t limit_ms);
 /* After stop, and after every request was responded to (it waits up to 10 s for that and asserts). NULL is fine. */
