@@ -101,15 +101,17 @@ void bt_exchange_free(bt_exchange *exchange)
 /* The methods of a path as Allow lists them; HEAD comes with GET, OPTIONS with all. */
 static bt_str allowed_text(bt_arena *arena, unsigned allowed)
 {
-    char text[64] = "";
+    char storage[64];
+    bt_buf text;
+    bt_buf_init_fixed(&text, storage, sizeof storage);
     for (int method = BT_HTTP_GET; method <= BT_HTTP_DELETE; method++) {
-        if ((allowed & 1U << method) == 0)
-            continue;
-        strcat(text, bt_http_method_name((bt_http_method)method));
-        strcat(text, method == BT_HTTP_GET ? ", HEAD, " : ", ");
+        if ((allowed & 1U << method) != 0) {
+            bt_buf_text(&text, bt_http_method_name((bt_http_method)method));
+            bt_buf_text(&text, method == BT_HTTP_GET ? ", HEAD, " : ", ");
+        }
     }
-    strcat(text, "OPTIONS");
-    return bt_arena_copy(arena, bt_str_of(text));
+    bt_buf_text(&text, "OPTIONS");
+    return bt_arena_copy(arena, bt_buf_view(&text));
 }
 
 static bool find_route(bt_exchange *exchange, const bt_front_head *head)
