@@ -11,10 +11,7 @@
 #ifndef BERTH_IO_KAFKA_ADMIN_H
 #define BERTH_IO_KAFKA_ADMIN_H
 
-#include "core/forward.h"
 #include "io/kafka/config.h"
-
-#define BT_TOPIC_MESSAGE_BYTES_MAX (BT_RECORD_VALUE_MAX + 65536) /* a value, its key and headers, and the batch around it */
 
 typedef struct bt_kafka_admin bt_kafka_admin;
 

@@ -12,9 +12,10 @@
 #ifndef BERTH_IO_KAFKA_CONFIG_H
 #define BERTH_IO_KAFKA_CONFIG_H
 
-#include "core/base.h"
+#include "core/forward.h"
 
 #define BT_KAFKA_SETTINGS_MAX 128
+#define BT_KAFKA_MESSAGE_BYTES_MAX (BT_RECORD_VALUE_MAX + 65536) /* a value, its key and headers, and the batch around it */
 
 /* librdkafka's own name, without "kafka."; both zero-terminated and borrowed. */
 typedef struct bt_kafka_setting {

@@ -2,7 +2,7 @@
  *
  * Used by the owner (restore, reading back, tailing), by projections and by the command line. It delivers every record of a partition
  * in offset order from the position that it was given: null keys and values too, void records too. It judges nothing: a jump in
- * offsets is for the fast-forward rule to see, and bt_reader_seek is the answer to it.
+ * offsets is for the fast-forward rule to see, and bt_reader_start again is the answer to it.
  *
  * A position that is not in the log (past its end after a loss, or before its first kept record) is never "reset": the
  * partition stops and is reported as broken.
@@ -52,9 +52,8 @@ bool bt_reader_new(const bt_kafka_config *config, const bt_reader_options *optio
 void bt_reader_free(bt_reader *reader);
 
 /* Starts a partition at an offset, or moves one that is running: nothing from before the call is delivered after it.
- * Not from inside an output. */
+ * Also from inside an output: then the rest of the batch at hand, of that partition, is dropped. */
 bool bt_reader_start(bt_reader *reader, int32_t partition, int64_t offset, bt_err *err) BT_MUST_CHECK;
-#define bt_reader_seek bt_reader_start
 void bt_reader_stop(bt_reader *reader, int32_t partition); /* fine if it does not run */
 
 /* Delivers what there is; waits up to timeout_ms for the first record, 0 with a bt_wake. Returns the records delivered. When
