@@ -83,7 +83,9 @@ static uint32_t read_stops(const step *of, struct trip_point *points)
         const char *rule = memchr(word.at, '!', word.size);
         bt_str stop = { word.at, rule == NULL ? word.size : (size_t)(rule - word.at) };
         int64_t arrives_at = time_of((of->starts_s == 0 ? AT(9, 55) : of->starts_s) + (int)count * every_s);
-        points[count] = (struct trip_point){ .stop = stop, .name = stop, .arrives_at = arrives_at,
+        const char *visit = memchr(stop.at, '@', stop.size);
+        bt_str name = { stop.at, visit == NULL ? stop.size : (size_t)(visit - stop.at) };
+        points[count] = (struct trip_point){ .stop = stop, .name = name, .arrives_at = arrives_at,
             .departs_at = arrives_at + (every_s == 0 ? 0 : MINUTES(5) * INT64_C(1000000)), .board = rule == NULL || rule[1] != 'b',
             .alight = rule == NULL || rule[1] != 'a' };
     }
