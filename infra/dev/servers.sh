@@ -25,14 +25,16 @@ server_admin_port() {
 
 # server_settings NAME: the text of its file. Each server gets what it uses, no more: the query API knows no Kafka.
 server_settings() {
-    printf '# Written by ./dev up each time. BERTH_<SECTION>_<KEY> in the environment wins over a line here.\n'
+    printf '# Written by ./dev up each time. BERTH_<SECTION>_<KEY> in the environment wins over a line here; %s --help lists them all.\n' "$(server_program "$1")"
     printf 'log.level = info\nadmin.listen = 127.0.0.1:%s\n' "$(server_admin_port "$1")"
     case $1 in
-        commands) printf 'http.listen = 127.0.0.1:%s\nkafka.bootstrap.servers = %s\n' "$PORT_COMMANDS" "$KAFKA" ;;
+        commands)
+            printf 'http.listen = 127.0.0.1:%s\nkafka.bootstrap.servers = %s\n' "$PORT_COMMANDS" "$KAFKA"
+            printf 'node.name = node-1\nstate.dir = %s\n' "$STATE/commands"
+            ;;
         projections) printf 'kafka.bootstrap.servers = %s\npostgres.dsn = %s\nredis.url = %s\n' "$KAFKA" "$POSTGRES" "$REDIS" ;;
         query) printf 'http.listen = 127.0.0.1:%s\npostgres.dsn = %s\nredis.url = %s\n' "$PORT_QUERY" "$POSTGRES" "$REDIS" ;;
     esac
-    printf 'node.name = %s-1\nstate.dir = %s\n' "$1" "$STATE/$1"
 }
 
 server_start() {
