@@ -2,6 +2,7 @@
 #
 #   bt_library(name SOURCES a.c ... LINK x ...)      static library; includes are from the top: "core/base.h"
 #   bt_program(name SOURCES main.c LINK x ...)       executable: <build>/bin/name, installed to bin
+#   bt_embed(name symbol file)                    a text file built into library name as: extern const char symbol[]
 #   bt_test(name LABEL unit SOURCES t.c LINK x ...)  one ctest entry of cmocka tests; the label is the folder under tests/
 
 include(GNUInstallDirs)
@@ -56,6 +57,17 @@ function(bt_program name)
     set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/bin")
     add_dependencies(programs ${name})
     install(TARGETS ${name} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+endfunction()
+
+# Zero-terminated. Made again when the file changes.
+function(bt_embed name symbol file)
+    cmake_path(ABSOLUTE_PATH file)
+    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS "${file}")
+    file(READ "${file}" bytes HEX)
+    string(REGEX REPLACE "(..)" "0x\\1," bytes "${bytes}")
+    set(text "extern const char ${symbol}[];\nconst char ${symbol}[] = {\n${bytes}0};\n")
+    file(CONFIGURE OUTPUT "${CMAKE_CURRENT_BINARY_DIR}/${symbol}.c" CONTENT "${text}" @ONLY)
+    target_sources(${name} PRIVATE "${CMAKE_CURRENT_BINARY_DIR}/${symbol}.c")
 endfunction()
 
 function(bt_test name)

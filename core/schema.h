@@ -63,7 +63,6 @@ typedef struct bt_field {
     uint8_t wire_kind;       /* in the bytes; another only where an older version is read: int for long */
     uint8_t item_kind;       /* of an array's items */
     uint8_t item_wire_kind;
-    bool direct;             /* stands in both, the same in both, not optional: the codec's short way */
     bool optional;           /* ["null", T] in the struct */
     bool wire_optional;      /* in the bytes; false where an older version was not yet optional */
     bool item_optional;      /* array of ["null", string] */

@@ -30,6 +30,7 @@ bt_pg *bt_pg_new(const bt_pg_config *config)
     pg->application_name = copy_text(config->application_name ? config->application_name : "berth");
     pg->connect_timeout_ms = config->connect_timeout_ms > 0 ? config->connect_timeout_ms : 3000;
     pg->statement_timeout_ms = config->statement_timeout_ms > 0 ? config->statement_timeout_ms : 10000;
+    pg->async_commit = config->async_commit;
     return pg;
 }
 

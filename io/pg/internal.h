@@ -17,6 +17,7 @@ struct bt_pg {
     char *application_name;
     int connect_timeout_ms;
     int statement_timeout_ms;
+    bool async_commit;
     PGconn *connection; /* NULL while there is none */
     bt_pg_transaction transaction;
     int64_t next_try_ms; /* monotonic; no connection is tried before */

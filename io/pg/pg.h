@@ -25,6 +25,7 @@ typedef struct bt_pg_config {
     const char *application_name; /* as pg_stat_activity shows it; copied */
     int connect_timeout_ms;       /* 0: 3000 */
     int statement_timeout_ms;     /* a statement without an answer for so long fails and its connection is dropped; 0: 10000 */
+    bool async_commit;            /* bt_pg_begin also says SET LOCAL synchronous_commit TO off: for what can be written again after a crash */
 } bt_pg_config;
 
 /* Does not connect yet. Never fails: a DSN that cannot be parsed fails each statement with BT_ERR_RETRY and says why. */
@@ -74,6 +75,7 @@ void bt_pg_array_release(bt_pg_array *array);
 void bt_pg_array_add_number(bt_pg_array *array, int64_t value); /* INT4, INT8, BOOL, TIME (microseconds since 1970) */
 void bt_pg_array_add_bytes(bt_pg_array *array, bt_bytes bytes); /* TEXT, BYTEA, UUID (16 bytes) */
 void bt_pg_array_add_text(bt_pg_array *array, bt_str text);
+void bt_pg_array_add_null(bt_pg_array *array);
 bt_pg_param bt_pg_array_param(bt_pg_array *array); /* borrows the array until it is changed */
 
 /* Rows of an answer. Use BT_PG_RESULT, which releases at the end of the scope. */

@@ -190,7 +190,7 @@ bool bt_pg_copy(bt_pg *pg, const char *copy_sql, bt_str rows, bt_err *err)
 bool bt_pg_begin(bt_pg *pg, bt_err *err)
 {
     bt_assert(pg->transaction == BT_PG_NO_TRANSACTION);
-    if (!bt_pg_query(pg, "BEGIN", NULL, 0, NULL, err)) {
+    if (!bt_pg_script(pg, pg->async_commit ? "BEGIN; SET LOCAL synchronous_commit TO off" : "BEGIN", err)) {
         if (err && err->kind == BT_ERR_UNKNOWN)
             err->kind = BT_ERR_RETRY; /* a BEGIN without an answer did nothing: its connection is gone */
         return false;

@@ -45,7 +45,7 @@ bt_pg_param bt_pg_uuid(bt_id id)
 }
 
 /* An array's head: dimensions, "has nulls", type of the items, count, lower bound. The count is set when it is known. */
-enum { ARRAY_HEAD_SIZE = 20, ARRAY_COUNT_AT = 12 };
+enum { ARRAY_NULLS_AT = 7, ARRAY_COUNT_AT = 12, ARRAY_HEAD_SIZE = 20 };
 
 void bt_pg_array_init(bt_pg_array *array, bt_pg_type type)
 {
@@ -89,6 +89,14 @@ void bt_pg_array_add_bytes(bt_pg_array *array, bt_bytes bytes)
 {
     bt_assert(TYPES[array->type].size == 0 || TYPES[array->type].size == bytes.size);
     add(array, bytes.at, bytes.size);
+}
+
+void bt_pg_array_add_null(bt_pg_array *array)
+{
+    static const uint8_t no_length[4] = { 0xff, 0xff, 0xff, 0xff };
+    array->bytes.at[ARRAY_NULLS_AT] = 1;
+    bt_buf_write(&array->bytes, no_length, sizeof no_length);
+    array->count++;
 }
 
 void bt_pg_array_add_text(bt_pg_array *array, bt_str text) { bt_pg_array_add_bytes(array, (bt_bytes){ (const uint8_t *)text.at, text.size }); }

@@ -95,8 +95,6 @@ static void put_field(const sc_tree *tree, const sc_field *reader, const sc_fiel
         sc_put(out, ", .item_kind = BT_TYPE_%s, .item_wire_kind = BT_TYPE_%s", kind_symbol(field->item_kind), kind_symbol(wire->item_kind));
         sc_put(out, ", .item_size = %s", c_size(tree->arena, field->item_kind, reader != NULL ? reader->record : NULL));
     }
-    bool same = reader != NULL && writer != NULL && reader->kind == writer->kind && !reader->optional && !writer->optional;
-    put_flag("direct", same, out);
     put_flag("optional", field->optional, out);
     put_flag("wire_optional", wire->optional, out);
     put_flag("item_optional", field->item_optional, out);

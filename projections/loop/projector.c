@@ -1,0 +1,308 @@
+/* The loop. Two phases: opening (the sink says where to read on) and running; any failure leads back to opening. */
+#include "projections/loop/projector.h"
+
+#include "io/clock/clock.h"
+#include "io/kafka/reader.h"
+#include "io/log/log.h"
+#include "projections/loop/watch.h"
+
+#include <stdatomic.h>
+
+#define POLL_MS 50
+#define RETRY_FIRST_MS 100
+#define RETRY_MAX_MS 2000
+#define FATAL_RETRY_MS 5000
+#define STAND_BY_MS 500
+#define END_EVERY_US INT64_C(1000000)
+#define TEND_EVERY_MS 60000
+#define PROOF_EVERY_US INT64_C(10000000)
+#define EARLY_ENDS_MAX 5 /* answers in a row, a second apart, that place the end before the position: a lost suffix */
+#define BATCH_AGE_MAX_US INT64_C(100000)
+
+typedef struct partition {
+    bt_cursor cursor;
+    bool wants_seek; /* what the reader still delivers is not looked at until it has moved */
+    bool told_stop;
+    int early_ends;
+    int64_t proved_us;
+} partition;
+
+struct bt_projector {
+    bt_projector_options options;
+    bt_watch watch;
+    bt_reader *reader;
+    partition *partitions;
+    int32_t partition_count; /* 0: not known yet */
+    bt_batch batch;
+    int64_t batch_began_us;
+    int64_t asked_us, tended_us;
+    int32_t retry_ms;
+    bt_err broken;  /* kind is BT_OK: nothing is */
+    bool stands_by; /* another projector was first: give it time before each attempt */
+    bool open;
+    atomic_bool stopping;
+};
+
+bt_projector *bt_projector_new(const bt_projector_options *options)
+{
+    bt_projector *projector = bt_alloc(sizeof *projector);
+    projector->options = *options;
+    if (projector->options.retry_max_ms <= 0)
+        projector->options.retry_max_ms = RETRY_MAX_MS;
+    bt_watch_init(&projector->watch, options->model, options->metrics);
+    return projector;
+}
+
+void bt_projector_free(bt_projector *projector)
+{
+    if (!projector)
+        return;
+    bt_reader_free(projector->reader);
+    if (projector->partition_count > 0)
+        bt_batch_release(&projector->batch);
+    bt_release(projector->partitions);
+    bt_watch_release(&projector->watch);
+    bt_release(projector);
+}
+
+void bt_projector_stop(bt_projector *projector) { atomic_store(&projector->stopping, true); }
+bool bt_projector_is_ready(bt_projector *projector, char ret_reason[BT_PROJECTOR_REASON_MAX]) { return bt_watch_is_ready(&projector->watch, ret_reason); }
+
+/* In steps, so that a stop does not wait for a back-off. */
+static void pause_ms(bt_projector *projector, int64_t ms)
+{
+    for (int64_t left = ms; left > 0 && !atomic_load(&projector->stopping); left -= POLL_MS)
+        bt_clock_sleep_us((left < POLL_MS ? left : POLL_MS) * 1000);
+}
+
+static void on_records(void *context, int32_t index, const bt_record *records, size_t record_count)
+{
+    bt_projector *projector = context;
+    partition *part = &projector->partitions[index];
+    const bt_sink *sink = &projector->options.sink;
+    for (size_t i = 0; i < record_count && !part->wants_seek; i++) {
+        bt_id id;
+        switch (bt_cursor_step(&part->cursor, &records[i], &id)) {
+        case BT_CURSOR_VALID:
+            bt_batch_account(&projector->batch, index, &part->cursor.at, &id, records[i].timestamp_us);
+            bt_batch_add(&projector->batch, index, &records[i], sink->wants, sink->context);
+            break;
+        case BT_CURSOR_VOID:
+            bt_batch_account(&projector->batch, index, &part->cursor.at, NULL, records[i].timestamp_us);
+            break;
+        case BT_CURSOR_SEEN:
+            break;
+        case BT_CURSOR_AGAIN:
+            part->wants_seek = true;
+            break;
+        case BT_CURSOR_STOPPED:
+            return;
+        }
+    }
+    if (projector->batch_began_us == 0)
+        projector->batch_began_us = bt_clock_monotonic_us();
+}
+
+static void on_end(void *context, int32_t index, uint64_t request, int64_t end_offset)
+{
+    bt_projector *projector = context;
+    partition *part = &projector->partitions[index];
+    (void)request;
+    bt_watch_end(&projector->watch, index, end_offset, part->cursor.at.forward.next_offset);
+    if (end_offset < 0)
+        return;
+    part->early_ends = bt_cursor_end_contradicts(&part->cursor, end_offset) ? part->early_ends + 1 : 0;
+    if (part->early_ends >= EARLY_ENDS_MAX && !part->cursor.stopped[0])
+        bt_cursor_stop(&part->cursor, "lost suffix: the partition ends at offset %lld, and was read up to %lld before", (long long)end_offset,
+                       (long long)part->cursor.at.forward.next_offset);
+}
+
+static void on_broken(void *context, int32_t index, const bt_err *err)
+{
+    bt_projector *projector = context;
+    partition *part = &projector->partitions[index];
+    if (err->kind == BT_ERR_FATAL && !part->cursor.stopped[0])
+        bt_cursor_stop(&part->cursor, "lost suffix: offset %lld is not in the log any more (%.150s)", (long long)part->cursor.at.forward.next_offset, err->message);
+    else
+        projector->broken = *err; /* no such topic, or not allowed: a person may be mending it */
+}
+
+/* Once: the reader, and how many partitions there are. */
+static bool meet_topic(bt_projector *projector, bt_err *err)
+{
+    bt_reader_options options = { .topic = projector->options.topic, .tuning = BT_READER_TAIL };
+    bt_reader_outputs outputs = { .context = projector, .records = on_records, .end = on_end, .broken = on_broken };
+    if (projector->partition_count > 0)
+        return true;
+    if (!projector->reader && !bt_reader_new(projector->options.kafka, &options, &outputs, NULL, &projector->reader, err))
+        return false;
+    int32_t partition_count;
+    if (!bt_reader_partition_count(projector->reader, 2000, &partition_count, err))
+        return false;
+    projector->partitions = bt_alloc((size_t)partition_count * sizeof *projector->partitions);
+    projector->partition_count = partition_count;
+    bt_batch_init(&projector->batch, partition_count);
+    bt_watch_partitions(&projector->watch, partition_count);
+    return true;
+}
+
+static bool start_partition(bt_projector *projector, int32_t index, const bt_sink_partition *stored, bt_err *err)
+{
+    partition *part = &projector->partitions[index];
+    char stopped[BT_CURSOR_REASON_MAX];
+    memcpy(stopped, part->cursor.stopped, sizeof stopped); /* what stopped in this process stays stopped */
+    bt_cursor_init(&part->cursor, projector->options.topic, index, projector->partition_count, &stored->position);
+    memcpy(part->cursor.stopped, stopped[0] ? stopped : stored->stopped, sizeof stopped);
+    part->wants_seek = false;
+    bt_batch_begin(&projector->batch, index, &stored->position);
+    return part->cursor.stopped[0] || bt_reader_start(projector->reader, index, bt_cursor_prove(&part->cursor), err);
+}
+
+static bool open_sink(bt_projector *projector, bt_err *err)
+{
+    const bt_sink *sink = &projector->options.sink;
+    if (!meet_topic(projector, err))
+        return false;
+    bt_sink_partition *stored = bt_alloc((size_t)projector->partition_count * sizeof *stored);
+    bool good = sink->open(sink->context, projector->partition_count, stored, err);
+    bt_batch_reset(&projector->batch);
+    for (int32_t i = 0; good && i < projector->partition_count; i++)
+        good = start_partition(projector, i, &stored[i], err);
+    bt_release(stored);
+    projector->batch_began_us = 0;
+    projector->tended_us = 0;
+    projector->broken.kind = BT_OK;
+    projector->open = good;
+    return good;
+}
+
+/* What failed is tried again from what the sink says, later each time. */
+static void fail(bt_projector *projector, const char *what, const bt_err *err)
+{
+    projector->open = false;
+    if (err->kind == BT_ERR_RETRY && err->code == BT_SINK_MOVED) {
+        if (!projector->stands_by)
+            bt_log_info("projection.stands_by", F_STR("model", projector->options.model), F_STR("reason", err->message));
+        bt_counter_inc(projector->watch.moved_by_other);
+        projector->stands_by = true;
+        return;
+    }
+    int32_t longest_ms = err->kind == BT_ERR_FATAL ? FATAL_RETRY_MS : projector->options.retry_max_ms;
+    projector->retry_ms = projector->retry_ms == 0 ? RETRY_FIRST_MS : projector->retry_ms * 2;
+    if (projector->retry_ms > longest_ms)
+        projector->retry_ms = longest_ms;
+    bt_watch_failed(&projector->watch, what, err, projector->retry_ms);
+    pause_ms(projector, projector->retry_ms);
+}
+
+static void write_batch(bt_projector *projector)
+{
+    const bt_sink *sink = &projector->options.sink;
+    bt_err err = { 0 };
+    if (projector->stands_by)
+        pause_ms(projector, STAND_BY_MS);
+    int64_t began_us = bt_clock_monotonic_us();
+    if (!sink->write(sink->context, &projector->batch, &err)) {
+        fail(projector, "write", &err);
+        return;
+    }
+    bt_watch_wrote(&projector->watch, &projector->batch, bt_clock_monotonic_us() - began_us);
+    bt_gauge_set(projector->watch.parked, (int64_t)sink->parked_count(sink->context));
+    if (projector->stands_by)
+        bt_log_info("projection.took_over", F_STR("model", projector->options.model));
+    projector->stands_by = false;
+    projector->retry_ms = 0;
+    projector->batch_began_us = 0;
+    bt_batch_reset(&projector->batch);
+}
+
+/* After a poll: partitions that must be read again from elsewhere, and those that have stopped. */
+static bool look_after_partitions(bt_projector *projector, bt_err *err)
+{
+    int64_t now_us = bt_clock_monotonic_us();
+    for (int32_t i = 0; i < projector->partition_count; i++) {
+        partition *part = &projector->partitions[i];
+        if (part->cursor.stopped[0]) {
+            if (part->told_stop)
+                continue;
+            part->told_stop = true;
+            bt_reader_stop(projector->reader, i);
+            bt_watch_stopped(&projector->watch, i, part->cursor.stopped);
+            if (projector->options.sink.stop && !projector->options.sink.stop(projector->options.sink.context, i, part->cursor.stopped, err))
+                bt_log_warn("projection.stop_not_stored", F_STR("model", projector->options.model), F_I64("partition", i), F_ERR(err));
+            continue;
+        }
+        if (part->cursor.wants_proof && !part->cursor.proving && now_us - part->proved_us > PROOF_EVERY_US)
+            part->wants_seek = true;
+        if (!part->wants_seek)
+            continue;
+        part->wants_seek = false;
+        part->proved_us = now_us;
+        if (!bt_reader_start(projector->reader, i, bt_cursor_prove(&part->cursor), err))
+            return false;
+    }
+    return true;
+}
+
+static bool tend(bt_projector *projector, bt_err *err)
+{
+    const bt_sink *sink = &projector->options.sink;
+    int64_t now_us = bt_clock_monotonic_us(), applied = 0;
+    int64_t every_us = INT64_C(1000) * (sink->tend_ms > 0 ? sink->tend_ms : TEND_EVERY_MS);
+    if (now_us - projector->asked_us > END_EVERY_US) {
+        projector->asked_us = now_us;
+        for (int32_t i = 0; i < projector->partition_count; i++)
+            bt_reader_ask_end(projector->reader, i, 0);
+    }
+    if (!sink->tend || projector->stands_by || (projector->tended_us != 0 && now_us - projector->tended_us < every_us))
+        return true;
+    projector->tended_us = now_us;
+    if (!sink->tend(sink->context, &applied, err))
+        return false;
+    bt_gauge_set(projector->watch.parked, (int64_t)sink->parked_count(sink->context));
+    if (applied > 0)
+        bt_log_info("projection.unparked", F_STR("model", projector->options.model), F_I64("events", applied));
+    return true;
+}
+
+static bool is_full(const bt_projector *projector)
+{
+    int32_t read_max = projector->options.sink.read_max;
+    return projector->batch.read_count >= (read_max > 0 ? read_max : BT_BATCH_READ_MAX) || projector->batch.bytes >= BT_BATCH_BYTES_MAX;
+}
+
+static void run_once(bt_projector *projector)
+{
+    bt_err err = { 0 };
+    /* While there is something to write, only what is there already is taken along. */
+    size_t read = bt_reader_poll(projector->reader, projector->batch.read_count > 0 ? 0 : POLL_MS);
+    if (projector->broken.kind != BT_OK) {
+        fail(projector, "read", &projector->broken);
+        return;
+    }
+    if (!look_after_partitions(projector, &err)) {
+        fail(projector, "read", &err);
+        return;
+    }
+    bool old = projector->batch_began_us != 0 && bt_clock_monotonic_us() - projector->batch_began_us > BATCH_AGE_MAX_US;
+    if (projector->batch.read_count > 0 && (read == 0 || old || is_full(projector)))
+        write_batch(projector);
+    if (projector->open && !tend(projector, &err))
+        fail(projector, "tend", &err);
+}
+
+void bt_projector_run(bt_projector *projector)
+{
+    bt_err err;
+    while (!atomic_load(&projector->stopping)) {
+        if (projector->open) {
+            run_once(projector);
+        } else if (open_sink(projector, &err)) {
+            bt_watch_running(&projector->watch);
+        } else {
+            fail(projector, "open", &err);
+        }
+    }
+    if (projector->open && projector->batch.read_count > 0)
+        write_batch(projector);
+}
