@@ -1,0 +1,110 @@
+/* table - libcsv gives fields one by one; this gathers a row and hands it out by the names in the header. */
+#include "tools/berth/import/table.h"
+
+#include <csv.h>
+
+typedef struct reading {
+    const char *file_name;
+    const char *const *columns;
+    size_t column_count, required_count;
+    int32_t place[TABLE_COLUMNS_MAX]; /* of the file's n-th column among the wanted ones; -1: not wanted */
+    bt_str fields[TABLE_COLUMNS_MAX];
+    bt_buf row;                       /* the bytes of the row's fields; libcsv reuses its own buffer */
+    size_t starts[TABLE_COLUMNS_MAX];
+    size_t at_column, line;
+    table_row_fn *on_row;
+    void *context;
+    bt_err *err;
+    bool failed;
+} reading;
+
+static void on_field(void *field, size_t size, void *context)
+{
+    reading *r = context;
+    if (r->at_column >= TABLE_COLUMNS_MAX)
+        return;
+    r->starts[r->at_column] = r->row.size;
+    bt_buf_write(&r->row, field, size);
+    r->at_column++;
+}
+
+static bt_str field_at(const reading *r, size_t column)
+{
+    size_t end = column + 1 < r->at_column ? r->starts[column + 1] : r->row.size;
+    return (bt_str){ (const char *)r->row.at + r->starts[column], end - r->starts[column] };
+}
+
+static bool header_read(reading *r)
+{
+    bool found[TABLE_COLUMNS_MAX] = { false };
+    for (size_t i = 0; i < r->at_column; i++) {
+        bt_str name = field_at(r, i);
+        if (i == 0 && name.size >= 3 && memcmp(name.at, "\xef\xbb\xbf", 3) == 0)
+            name = (bt_str){ name.at + 3, name.size - 3 };
+        r->place[i] = -1;
+        for (size_t c = 0; c < r->column_count; c++)
+            if (bt_str_is(name, r->columns[c])) {
+                r->place[i] = (int32_t)c;
+                found[c] = true;
+            }
+    }
+    for (size_t c = 0; c < r->required_count; c++)
+        if (!found[c])
+            return bt_fail(r->err, BT_ERR_INPUT, 0, "%s: the column '%s' is missing; it is required by GTFS", r->file_name, r->columns[c]);
+    return true;
+}
+
+static bool row_read(reading *r)
+{
+    for (size_t c = 0; c < r->column_count; c++)
+        r->fields[c] = (bt_str){ "", 0 };
+    for (size_t i = 0; i < r->at_column; i++)
+        if (r->place[i] >= 0)
+            r->fields[r->place[i]] = field_at(r, i);
+    bt_err cause = { 0 };
+    if (r->on_row(r->context, r->fields, &cause))
+        return true;
+    return bt_fail(r->err, cause.kind, cause.code, "%s line %zu: %s", r->file_name, r->line, cause.message);
+}
+
+static void on_row_end(int terminator, void *context)
+{
+    (void)terminator;
+    reading *r = context;
+    r->line++;
+    if (!r->failed)
+        r->failed = r->line == 1 ? !header_read(r) : !row_read(r);
+    if (r->line == 1)
+        for (size_t i = r->at_column; i < TABLE_COLUMNS_MAX; i++)
+            r->place[i] = -1;
+    bt_buf_reset(&r->row);
+    r->at_column = 0;
+}
+
+bool table_read(const char *file_name, bt_str text, const char *const *columns, size_t required_count, table_row_fn *on_row, void *context, bt_err *err)
+{
+    reading r = { .file_name = file_name, .columns = columns, .required_count = required_count, .on_row = on_row, .context = context, .err = err };
+    while (columns[r.column_count] != NULL)
+        r.column_count++;
+    bt_assert(r.column_count <= TABLE_COLUMNS_MAX);
+    bt_buf_init(&r.row, 1 << 20);
+    struct csv_parser parser;
+    if (csv_init(&parser, 0) != 0)
+        return bt_fail(err, BT_ERR_FATAL, 0, "%s: the CSV parser could not start", file_name);
+    const size_t chunk = 65536;
+    for (size_t at = 0; at < text.size && !r.failed; at += chunk) {
+        size_t size = text.size - at < chunk ? text.size - at : chunk;
+        if (csv_parse(&parser, text.at + at, size, on_field, on_row_end, &r) != size)
+            r.failed = !bt_fail(err, BT_ERR_INPUT, 0, "%s line %zu: %s", file_name, r.line + 1, csv_strerror(csv_error(&parser)));
+    }
+    if (!r.failed)
+        csv_fini(&parser, on_field, on_row_end, &r);
+    csv_free(&parser);
+    bool overflow = r.row.overflow;
+    bt_buf_release(&r.row);
+    if (!r.failed && overflow)
+        return bt_fail(err, BT_ERR_INPUT, 0, "%s: a row is over 1 MiB", file_name);
+    if (!r.failed && r.line == 0)
+        return bt_fail(err, BT_ERR_INPUT, 0, "%s: is empty; a header row is required", file_name);
+    return !r.failed;
+}
