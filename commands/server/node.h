@@ -1,0 +1,56 @@
+/* node - the owners of this node's partitions of one topic, and the one thread that drives them with a real log.
+ *
+ * The thread waits at once for commands (inbox), delivery reports (producer), records read back (reader), assignments (group) and
+ * time, tells the owners, and does what they say. All deciding happens here: HTTP threads only parse before and write
+ * after. A batch is what arrived while the last one was in flight; a lone command is appended at once.
+ *
+ * Nothing here assumes that this node is alone: partitions come and go by the group, and the log settles the rest. */
+#ifndef BERTH_COMMANDS_SERVER_NODE_H
+#define BERTH_COMMANDS_SERVER_NODE_H
+
+#include "commands/owner/owner.h"
+#include "commands/server/inbox.h"
+#include "io/kafka/config.h"
+#include "io/metrics/metrics.h"
+
+typedef struct bt_node bt_node;
+typedef struct bt_submission bt_submission;
+
+/* A command on its way. The submitter's memory until answered. */
+struct bt_submission {
+    bt_inbox_item item; /* first */
+    bt_command command;
+    int64_t submitted_mono_us;
+    /* Called once, on the node's thread; must not block. answer is borrowed until it returns. */
+    void (*answered)(bt_submission *submission, const bt_answer *answer);
+};
+
+/* 0 means the default in brackets. Texts are borrowed for the node's life. */
+typedef struct bt_node_options {
+    const bt_decider *decider;
+    const void *decider_settings;
+    bt_kafka_config kafka;
+    const char *topic, *group, *node, *address;
+    const char *snapshot_folder;   /* NULL or "": none are read or written */
+    int64_t snapshot_every;        /* valid records of a partition between two snapshots [200,000] */
+    int32_t partition_count;       /* of the topic; must equal what LogOpened says */
+    int32_t waiting_max;           /* commands on the node, not yet answered [8,192] */
+    int32_t batch_max, batches_in_flight_max;
+    int32_t linger_us, message_timeout_ms, session_timeout_ms;
+    int64_t command_timeout_us;
+    bt_metrics *metrics;
+} bt_node_options;
+
+/* Starts the thread; does not wait for a broker. */
+bool bt_node_start(const bt_node_options *options, bt_node **ret_node, bt_err *err) BT_MUST_CHECK;
+
+/* Any thread. False: full, or stopping; nothing was queued and answered will not be called. */
+bool bt_node_submit(bt_node *node, bt_submission *submission) BT_MUST_CHECK;
+
+/* Ready: joined, and every partition that it was assigned is owned. reason is filled in both cases. Any thread. */
+bool bt_node_is_ready(bt_node *node, char *ret_reason, size_t reason_size);
+
+/* Answers what waits, writes snapshots, leaves the group; within limit_ms. The HTTP front must have been stopped. */
+void bt_node_stop(bt_node *node, int limit_ms);
+
+#endif

@@ -1,0 +1,95 @@
+/* slot - one partition as the node sees it: its owner, and what the owner has asked for that must wait until the library's
+ * call that is under way has returned. Private to commands/server. */
+#ifndef BERTH_COMMANDS_SERVER_SLOT_H
+#define BERTH_COMMANDS_SERVER_SLOT_H
+
+#include "commands/server/node.h"
+#include "commands/snapshot/snapshot.h"
+#include "io/kafka/group.h"
+#include "io/kafka/producer.h"
+#include "io/kafka/reader.h"
+#include "io/kafka/wake.h"
+
+#include <pthread.h>
+
+#define FETCH_TIMEOUT_US INT64_C(5000000)
+
+typedef struct bt_slot_metrics {
+    bt_gauge *phase, *height, *void_records, *next_offset, *read_offset, *waiting, *in_flight, *streams, *stopped_streams, *keys, *keys_horizon_s, *open_attempts;
+    bt_counter *appends, *barriers, *drops, *takeovers, *yields, *key_hits, *settled, *foreign_valid, *gaps;
+} bt_slot_metrics;
+
+typedef struct bt_slot {
+    bt_node *node;
+    bt_owner *owner;
+    int32_t partition;
+    bool read_wanted, reading; /* read_from was asked for and not yet done; the reader runs */
+    int64_t read_offset;
+    bool end_wanted;
+    uint64_t end_request;
+    /* Fetches of single records: a ring, the oldest of which the fetching reader is at. */
+    struct { uint64_t request; int64_t offset; } fetches[BT_OWNER_FETCHES_MAX];
+    size_t fetch_first, fetch_count;
+    bool fetching;
+    int64_t fetch_started_us;
+    snapshot_place place;
+    bool has_place;
+    int64_t snapshot_height; /* of the last one written or loaded */
+    int64_t batch_started_us; /* monotonic: when the oldest append without a report was sent; 0: none */
+    bt_owner_stats told;     /* what the metrics have been told */
+    bt_slot_metrics metrics;
+} bt_slot;
+
+/* Writes one snapshot at a time beside the deciding thread. */
+typedef struct bt_snapshot_writer {
+    pthread_t thread;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    bool running, stopping, busy;
+    const snapshot_place *place;
+    int64_t height;
+    bt_buf payload;
+} bt_snapshot_writer;
+
+struct bt_node {
+    bt_node_options options;
+    bt_str topic;
+    bt_slot *slots;
+    bt_inbox inbox;
+    bt_wake wake;
+    bt_producer *producer;
+    bt_reader *reader, *fetcher;
+    bt_group *group;
+    bt_append *appends; /* gathered in this round, sent at its end */
+    size_t append_count, append_capacity;
+    bt_arena append_bytes;
+    uint32_t incarnation;
+    bt_snapshot_writer writer;
+    pthread_t thread;
+    atomic_bool stopping;
+    atomic_int accepting;
+    atomic_int owned_count, assigned_count, read_only_count; /* for readiness */
+    int64_t metrics_told_us;
+    bt_histogram *decide_seconds, *append_seconds, *answer_seconds, *batch_records, *snapshot_seconds;
+    bt_gauge *queue_depth;
+    bt_counter *answers[BT_ANSWER_KIND_COUNT];
+};
+
+void bt_slot_init(bt_slot *slot, bt_node *node, int32_t partition);
+void bt_slot_release(bt_slot *slot);
+/* Reads the newest snapshot that is whole into the fresh owner, if there is one. */
+void bt_slot_restore(bt_slot *slot);
+/* Hands a snapshot to the writer if one is due (or force) and can be taken now. */
+void bt_slot_snapshot(bt_slot *slot, bool force);
+/* Does what the owner asked of the readers since the last call. */
+void bt_slot_serve(bt_slot *slot, int64_t now_us);
+void bt_slot_fetched(bt_slot *slot, const bt_record *record, int64_t now_us);
+void bt_slot_tell_metrics(bt_slot *slot);
+
+bool bt_snapshot_writer_start(bt_snapshot_writer *writer, bt_err *err) BT_MUST_CHECK;
+bool bt_snapshot_writer_is_busy(bt_snapshot_writer *writer);
+/* Takes the payload's storage over; false if it is busy. */
+bool bt_snapshot_writer_give(bt_snapshot_writer *writer, const snapshot_place *place, int64_t height, bt_buf *payload) BT_MUST_CHECK;
+void bt_snapshot_writer_stop(bt_snapshot_writer *writer); /* after what it was given last is written */
+
+#endif
