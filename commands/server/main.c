@@ -1,0 +1,163 @@
+/* berth-commands - puts the parts together: settings, metrics, the admin port, one node a kind of stream, the HTTP front;
+ * and takes them apart in the other order, so that no accepted command is lost when it is told to stop.
+ *
+ * SIGTERM and SIGINT: not ready any more, no new requests, those that have begun are answered, snapshots are written, the
+ * group is left. A second signal ends it at once; the log does not mind. */
+#include "commands/http/intake.h"
+#include "commands/server/node.h"
+#include "commands/server/settings.h"
+#include "io/clock/clock.h"
+#include "io/http/admin.h"
+#include "io/kafka/admin.h"
+#include "io/log/log.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define ROUTES_MAX 64
+#define TOPIC_WAIT_MS 60000
+
+static volatile sig_atomic_t stop_signals;
+
+static void on_signal(int signal_number)
+{
+    (void)signal_number;
+    if (++stop_signals > 1)
+        _exit(130);
+}
+
+typedef struct program {
+    bt_config config;
+    bt_commands_settings settings;
+    trip_settings trip;
+    bt_metrics *metrics;
+    bt_admin *admin;
+    bt_node *node;
+    bt_intake intake;
+    bt_intake_binding bindings[ROUTES_MAX];
+    bt_http_route routes[ROUTES_MAX];
+    bt_http_server *front;
+    bt_kafka_setting kafka_settings[BT_CONFIG_PAIRS_MAX];
+    char snapshot_folder[400];
+    int32_t partition_count;
+} program;
+
+static bt_kafka_config kafka_config_of(program *p)
+{
+    for (size_t i = 0; i < p->config.pair_count; i++)
+        p->kafka_settings[i] = (bt_kafka_setting){ p->config.pairs[i].name, p->config.pairs[i].value };
+    return (bt_kafka_config){ p->kafka_settings, p->config.pair_count, "berth-commands" };
+}
+
+static void log_kafka(int level, const char *facility, const char *text)
+{
+    if (level <= 4)
+        bt_log_warn("kafka.client", F_STR("facility", facility), F_STR("text", text));
+    else
+        bt_log_debug("kafka.client", F_STR("facility", facility), F_STR("text", text));
+}
+
+/* The number of partitions is fixed in the log; without a broker it cannot be known, so start-up waits for one, for a while. */
+static bool find_partition_count(program *p, bt_err *err)
+{
+    bt_kafka_config kafka = kafka_config_of(p);
+    bt_kafka_admin *admin;
+    if (!bt_kafka_config_check(&kafka, err) || !bt_kafka_admin_new(&kafka, &admin, err))
+        return false;
+    bool found = false;
+    for (int waited_ms = 0; !found && waited_ms < TOPIC_WAIT_MS && stop_signals == 0; waited_ms += 2000) {
+        found = bt_kafka_partition_count(admin, "berth.trip", 2000, &p->partition_count, err);
+        if (!found && err->kind != BT_ERR_RETRY)
+            break;
+        if (!found)
+            bt_log_warn("kafka.not_reached", F_ERR(err));
+    }
+    bt_kafka_admin_free(admin);
+    return found;
+}
+
+static bool is_ready(void *context, char ret_reason[BT_ADMIN_REASON_MAX])
+{
+    program *p = context;
+    return bt_node_is_ready(p->node, ret_reason, BT_ADMIN_REASON_MAX);
+}
+
+static bool start_node(program *p, bt_err *err)
+{
+    const bt_commands_settings *s = &p->settings;
+    if (s->state_dir[0] != '\0')
+        snprintf(p->snapshot_folder, sizeof p->snapshot_folder, "%s/snapshots/%s", s->state_dir, s->node_name);
+    bt_node_options options = { .decider = &trip_decider, .decider_settings = &p->trip, .kafka = kafka_config_of(p), .topic = "berth.trip", .group = s->group,
+        .node = s->node_name, .address = s->node_address[0] != '\0' ? s->node_address : s->http_listen, .snapshot_folder = p->snapshot_folder,
+        .snapshot_every = s->snapshot_every, .partition_count = p->partition_count, .waiting_max = (int32_t)s->waiting_max, .batch_max = (int32_t)s->batch_max,
+        .batches_in_flight_max = (int32_t)s->batches_in_flight, .linger_us = s->linger_us > 0 ? (int32_t)s->linger_us : -1,
+        .message_timeout_ms = (int32_t)s->message_timeout_ms, .session_timeout_ms = (int32_t)s->session_timeout_ms,
+        .command_timeout_us = s->command_timeout_ms * 1000, .metrics = p->metrics };
+    return bt_node_start(&options, &p->node, err);
+}
+
+static bool start_front(program *p, bt_err *err)
+{
+    const bt_commands_settings *s = &p->settings;
+    bt_assert(bt_trip_routes.route_count <= ROUTES_MAX);
+    bt_intake_init(&p->intake, &bt_trip_routes, &p->trip, p->node, p->partition_count, p->metrics);
+    bt_intake_routes(&p->intake, p->bindings, p->routes);
+    bt_http_options options = { .name = "commands", .listen = s->http_listen, .backend = s->http_backend[0] != '\0' ? s->http_backend : NULL, .routes = p->routes,
+        .route_count = bt_trip_routes.route_count, .worker_count = (int)s->http_workers, .body_max = s->http_body_max, .answer_timeout_ms = s->command_timeout_ms + 10000,
+        .metrics = p->metrics };
+    return bt_http_server_start(&options, &p->front, err);
+}
+
+static bool start(program *p, bt_err *err)
+{
+    bt_admin_check checks[] = { { .name = "kafka", .is_ready = is_ready, .context = p } };
+    bt_admin_options admin = { .server = "berth-commands", .version = bt_version_stamp(), .listen = p->settings.admin_listen, .checks = checks, .check_count = 1, .metrics = p->metrics };
+    return bt_commands_trip_settings(&p->settings, &p->trip, err) && find_partition_count(p, err) && start_node(p, err) && start_front(p, err) && bt_admin_start(&admin, &p->admin, err);
+}
+
+static void stop(program *p)
+{
+    int64_t started_us = bt_clock_monotonic_us();
+    if (p->admin != NULL)
+        bt_admin_set_stopping(p->admin);
+    bool whole = p->front == NULL || bt_http_server_stop(p->front, p->settings.stop_limit_ms);
+    if (p->node != NULL)
+        bt_node_stop(p->node, 5000);
+    bt_http_server_free(p->front);
+    if (p->node != NULL)
+        bt_intake_release(&p->intake);
+    bt_admin_free(p->admin);
+    bt_log_info("server.stopped", F_BOOL("all_answered", whole), F_I64("took_ms", (bt_clock_monotonic_us() - started_us) / 1000));
+    bt_metrics_free(p->metrics);
+    bt_log_flush();
+    bt_config_release(&p->config);
+}
+
+int main(int argc, char *argv[])
+{
+    static program p;
+    bt_err err = { 0 };
+    bt_config_load_or_exit(&p.config, &bt_commands_spec, argc, argv, &p.settings);
+    bt_log_level level = BT_LOG_INFO;
+    if (!bt_log_level_from_text(p.settings.log_level, &level))
+        level = BT_LOG_INFO;
+    bt_log_init("berth-commands", bt_version_stamp(), level);
+    bt_kafka_set_log(log_kafka);
+    struct sigaction action = { .sa_handler = on_signal };
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGINT, &action, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    p.metrics = bt_metrics_new();
+    bool started = start(&p, &err);
+    if (started) {
+        bt_log_info("server.started", F_STR("http", p.settings.http_listen), F_STR("admin", p.settings.admin_listen), F_I64("partitions", p.partition_count), F_STR("node", p.settings.node_name));
+        while (stop_signals == 0)
+            bt_clock_sleep_us(20000);
+    } else {
+        bt_log_error("server.not_started", F_ERR(&err));
+    }
+    stop(&p);
+    return started ? 0 : 1;
+}

@@ -1,0 +1,47 @@
+/* settings - one row a setting: name, default, meaning, limits. */
+#include "commands/server/settings.h"
+
+#define AT(field) offsetof(bt_commands_settings, field)
+
+static const bt_setting settings[] = {
+    { "http.listen", BT_SETTING_STR, AT(http_listen), "127.0.0.1:18081", "where commands are taken: host:port" },
+    { "http.backend", BT_SETTING_STR, AT(http_backend), "", "civetweb or evhttp; empty: the default of docs/decisions" },
+    { "http.workers", BT_SETTING_I64, AT(http_workers), "0", "threads of the front; 0: as the backend likes it", .min = 0, .max = 4096 },
+    { "http.body_max", BT_SETTING_I64, AT(http_body_max), "1048576", "bytes of a request's body", .min = 1024, .max = 1 << 24 },
+    { "admin.listen", BT_SETTING_STR, AT(admin_listen), "127.0.0.1:18091", "health and metrics: host:port" },
+    { "state.dir", BT_SETTING_STR, AT(state_dir), "", "folder for snapshots; empty: none are kept, and a restart folds the whole log" },
+    { "node.name", BT_SETTING_STR, AT(node_name), "node-1", "name of this node in the log, unique among nodes" },
+    { "node.address", BT_SETTING_STR, AT(node_address), "", "host:port at which other nodes reach it; empty: http.listen" },
+    { "node.group", BT_SETTING_STR, AT(group), "berth-commands", "Kafka consumer group by which nodes share partitions" },
+    { "node.session_timeout_ms", BT_SETTING_I64, AT(session_timeout_ms), "10000", "silence after which the group gives a node's partitions away", .min = 1000, .max = 300000 },
+    { "node.waiting_max", BT_SETTING_I64, AT(waiting_max), "8192", "commands waiting for an answer; over it 503", .min = 1, .max = 1000000 },
+    { "node.command_timeout_ms", BT_SETTING_I64, AT(command_timeout_ms), "20000", "a command's answer, then 503", .min = 100, .max = 300000 },
+    { "node.stop_limit_ms", BT_SETTING_I64, AT(stop_limit_ms), "30000", "a graceful stop", .min = 100, .max = 300000 },
+    { "append.batch_max", BT_SETTING_I64, AT(batch_max), "500", "records of one group commit", .min = 1, .max = 10000 },
+    { "append.batches_in_flight", BT_SETTING_I64, AT(batches_in_flight), "1", "group commits of a partition under way at once", .min = 1, .max = 5 },
+    { "append.linger_us", BT_SETTING_I64, AT(linger_us), "0", "how long librdkafka waits for company; the owner batches already", .min = 0, .max = 100000 },
+    { "append.message_timeout_ms", BT_SETTING_I64, AT(message_timeout_ms), "10000", "an append's report; longer makes a zombie", .min = 1000, .max = 15000 },
+    { "snapshot.every", BT_SETTING_I64, AT(snapshot_every), "200000", "valid records of a partition between two snapshots", .min = 1, .max = 1000000000 },
+    { "trip.hold_ttl_seconds", BT_SETTING_I64, AT(hold_ttl_s), "600", "how long a hold lasts that does not say so", .min = 1, .max = 86400 },
+    { "trip.hold_ttl_max_seconds", BT_SETTING_I64, AT(hold_ttl_max_s), "3600", "how long a hold can last in all", .min = 1, .max = 86400 },
+    { "trip.hold_seats_max", BT_SETTING_I64, AT(hold_places_max), "9", "seats of one hold", .min = 1, .max = TRIP_PLACES_MAX },
+    { "log.level", BT_SETTING_CHOICE, AT(log_level), "info", "how much is logged", .choices = "debug|info|warn|error" },
+};
+
+const bt_config_spec bt_commands_spec = {
+    .program = "berth-commands",
+    .about = "Takes commands over HTTP, decides them on the folded state of its partitions, and appends what was decided to Kafka.",
+    .settings = settings,
+    .setting_count = BT_COUNT_OF(settings),
+    .passthrough = "kafka.",
+    .passthrough_help = "any setting of librdkafka, as kafka.bootstrap.servers or kafka.sasl.mechanism",
+};
+
+bool bt_commands_trip_settings(const bt_commands_settings *from, trip_settings *ret_trip, bt_err *err)
+{
+    trip_settings trip = { .ttl_default_s = (int32_t)from->hold_ttl_s, .ttl_max_s = (int32_t)from->hold_ttl_max_s, .places_max = (int32_t)from->hold_places_max };
+    if (!trip_settings_check(&trip, err))
+        return false;
+    *ret_trip = trip;
+    return true;
+}
