@@ -1,18 +1,26 @@
 #!/usr/bin/env python3
 """Bookings by day and load by segment, from the topic itself: no access to Berth's databases.
 usage: bookings.py BOOTSTRAP REGISTRY_URL [TOPIC]        pip install "confluent-kafka[avro,schemaregistry]" """
-import collections, hashlib, sys
+import collections, hashlib, json, sys
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.schema_registry import SchemaRegistryClient
 from confluent_kafka.schema_registry.avro import AvroDeserializer
 from confluent_kafka.serialization import MessageField, SerializationContext
 
 bootstrap, registry, topic = sys.argv[1], sys.argv[2], (sys.argv[3:] or ["berth.trip"])[0]
-deserialize = AvroDeserializer(SchemaRegistryClient({"url": registry}))
+schemas, names = SchemaRegistryClient({"url": registry}), {}
+deserialize = AvroDeserializer(schemas)
 consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "bookings-by-day", "enable.auto.commit": False,
                      "isolation.level": "read_uncommitted", "auto.offset.reset": "error"})
 
-def valid_records(topic):
+def event_name(value):
+    """The record's name is in the schema behind the id in bytes 1 to 4; the deserializer gives the fields alone."""
+    schema_id = int.from_bytes(value[1:5], "big")
+    if schema_id not in names:
+        names[schema_id] = json.loads(schemas.get_schema(schema_id).schema_str)["name"]
+    return names[schema_id]
+
+def valid_events(topic):
     """Every record that counts: its parent is the id of the valid record before it in its partition. All else is void."""
     for partition in consumer.list_topics(topic, 10).topics[topic].partitions:
         _, end = consumer.get_watermark_offsets(TopicPartition(topic, partition), 10)
@@ -30,20 +38,10 @@ def valid_records(topic):
                 continue
             head = hashlib.sha256(len(key).to_bytes(4, "big") + key + value).digest()[:16]
             if key != b"@log":
-                yield key.decode(), deserialize.schema_name(value), deserialize(value, SerializationContext(topic, MessageField.VALUE))
-
-# The stock deserializer gives the fields; the record's name is in the schema behind the id in bytes 1 to 4.
-client, names = SchemaRegistryClient({"url": registry}), {}
-def schema_name(value):
-    schema_id = int.from_bytes(value[1:5], "big")
-    if schema_id not in names:
-        import json
-        names[schema_id] = json.loads(client.get_schema(schema_id).schema_str)["name"]
-    return names[schema_id]
-deserialize.schema_name = schema_name
+                yield key.decode(), event_name(value), deserialize(value, SerializationContext(topic, MessageField.VALUE))
 
 by_day, load = collections.Counter(), collections.Counter()
-for trip, name, event in valid_records(topic):
+for trip, name, event in valid_events(topic):
     places, stretch = len(event.get("places", [])), range(event.get("from", 0), event.get("to", 0))
     if name == "HoldConfirmed":
         by_day[event["meta"]["time"].date()] += places
