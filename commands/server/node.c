@@ -90,13 +90,15 @@ static void on_end(void *context, int32_t partition, uint64_t request, int64_t e
     }
 }
 
-/* The position is not in the log: shorter than what was proved. Its end, asked for now, tells the owner so. */
+/* The position is not in the log: shorter than what was proved. A restore asks for its end, which tells the owner so. */
 static void on_broken(void *context, int32_t partition, const bt_err *err)
 {
     bt_slot *slot = &((bt_node *)context)->slots[partition];
     bt_log_error("reader.broken", F_I64("partition", partition), F_ERR(err));
     slot->reading = false;
-    bt_owner_on_assigned(slot->owner, bt_clock_realtime_us());
+    int64_t now_us = bt_clock_realtime_us();
+    bt_owner_on_revoked(slot->owner, now_us);
+    bt_owner_on_assigned(slot->owner, now_us);
 }
 
 static void on_fetched(void *context, int32_t partition, const bt_record *records, size_t record_count)
