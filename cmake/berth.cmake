@@ -15,11 +15,12 @@ if(NOT CMAKE_BUILD_TYPE)
 endif()
 set(BERTH_SANITIZE "" CACHE STRING "address,undefined or thread; empty for none")
 
+# Hidden symbols: a global function of ours named like one of libc (accept) must not take its place in the libraries that we load.
 add_library(berth_flags INTERFACE)
 target_include_directories(berth_flags INTERFACE "${CMAKE_SOURCE_DIR}" "${CMAKE_BINARY_DIR}/generated")
 target_compile_definitions(berth_flags INTERFACE _GNU_SOURCE)
 target_compile_options(berth_flags INTERFACE -Wall -Wextra -Wno-missing-field-initializers -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wswitch -Werror=implicit-function-declaration
-    -fno-strict-aliasing -fstack-protector-strong -g)
+    -fvisibility=hidden -fno-strict-aliasing -fstack-protector-strong -g)
 if(BERTH_WERROR)
     target_compile_options(berth_flags INTERFACE -Werror)
 endif()

@@ -69,18 +69,18 @@ static bool check_point(const deciding *d, const struct trip_open_trip *open, ui
 {
     const struct trip_point_spec *point = &open->points[i];
     if (!is_stop(point->stop))
-        return refuse(d, TRIP_BAD_NAME, field_at(d, "/points/%u/stop", i), "the stop's id is 1 to 80 of A-Z a-z 0-9 . _ ~ -, perhaps with @index");
+        return trip_refuse(d, TRIP_BAD_NAME, field_at(d, "/points/%u/stop", i), "the stop's id is 1 to 80 of A-Z a-z 0-9 . _ ~ -, perhaps with @index");
     if (point->name.size > NAME_MAX_BYTES)
-        return refuse(d, TRIP_BAD_NAME, field_at(d, "/points/%u/name", i), "over %d bytes", NAME_MAX_BYTES);
+        return trip_refuse(d, TRIP_BAD_NAME, field_at(d, "/points/%u/name", i), "over %d bytes", NAME_MAX_BYTES);
     if (point->arrives_at < 0 || point->arrives_at > TRIP_TIME_MAX_US - DURATION_MAX_US)
-        return refuse(d, TRIP_BAD_TIMES, field_at(d, "/points/%u/arrives_at", i), "not between 1970 and 9998");
+        return trip_refuse(d, TRIP_BAD_TIMES, field_at(d, "/points/%u/arrives_at", i), "not between 1970 and 9998");
     if (i > 0 && point->arrives_at < open->points[i - 1].departs_at)
-        return refuse(d, TRIP_BAD_TIMES, field_at(d, "/points/%u/arrives_at", i), "it arrives before it departed from the point before");
+        return trip_refuse(d, TRIP_BAD_TIMES, field_at(d, "/points/%u/arrives_at", i), "it arrives before it departed from the point before");
     if (point->departs_at < point->arrives_at)
-        return refuse(d, TRIP_BAD_TIMES, field_at(d, "/points/%u/departs_at", i), "it departs before it arrives");
+        return trip_refuse(d, TRIP_BAD_TIMES, field_at(d, "/points/%u/departs_at", i), "it departs before it arrives");
     /* The check of each point keeps the difference of the times from overflowing. */
     if (point->departs_at - open->points[0].arrives_at > DURATION_MAX_US)
-        return refuse(d, TRIP_BAD_TIMES, field_at(d, "/points/%u/departs_at", i), "the trip would take over a year");
+        return trip_refuse(d, TRIP_BAD_TIMES, field_at(d, "/points/%u/departs_at", i), "the trip would take over a year");
     return true;
 }
 
@@ -90,18 +90,18 @@ static bool check_listed(const deciding *d, const struct trip_section_spec *sect
     label_table table;
     for (uint32_t i = 0; i < section->seats_count; i++) {
         if (section->seats[i].at != NULL && !is_text(section->seats[i], TRIP_SECTION_SPEC_SEATS_ITEM_MAX))
-            return refuse(d, TRIP_BAD_SEATS, field_at(d, "/sections/%u/seats/%u", at, i), "a label has 1 to %d bytes", TRIP_SECTION_SPEC_SEATS_ITEM_MAX);
+            return trip_refuse(d, TRIP_BAD_SEATS, field_at(d, "/sections/%u/seats/%u", at, i), "a label has 1 to %d bytes", TRIP_SECTION_SPEC_SEATS_ITEM_MAX);
         *seat_count += section->seats[i].at != NULL;
     }
     if (*seat_count == before)
-        return refuse(d, TRIP_BAD_SEATS, field_at(d, "/sections/%u/seats", at), "the list has no seat");
+        return trip_refuse(d, TRIP_BAD_SEATS, field_at(d, "/sections/%u/seats", at), "the list has no seat");
     if (*seat_count > TRIP_SEATS_MAX)
-        return refuse(d, TRIP_BAD_SEATS, field_at(d, "/sections/%u/seats", at), "a trip has %d seats at most", TRIP_SEATS_MAX);
+        return trip_refuse(d, TRIP_BAD_SEATS, field_at(d, "/sections/%u/seats", at), "a trip has %d seats at most", TRIP_SEATS_MAX);
     if (!label_table_fill(&table, section->seats, section->seats_count, d->arena, &repeated))
-        return refuse(d, TRIP_BAD_SEATS, field_at(d, "/sections/%u/seats/%u", at, repeated), "seat " BT_STR_FMT " is there twice", BT_STR_ARG(section->seats[repeated]));
+        return trip_refuse(d, TRIP_BAD_SEATS, field_at(d, "/sections/%u/seats/%u", at, repeated), "seat " BT_STR_FMT " is there twice", BT_STR_ARG(section->seats[repeated]));
     for (uint32_t i = 0; section->has_blocked && i < section->blocked_count; i++)
         if (section->blocked[i].at == NULL || label_table_find(&table, section->blocked[i]) < 0)
-            return refuse(d, TRIP_BAD_SEATS, field_at(d, "/sections/%u/blocked/%u", at, i), "the section has no such seat");
+            return trip_refuse(d, TRIP_BAD_SEATS, field_at(d, "/sections/%u/blocked/%u", at, i), "the section has no such seat");
     return true;
 }
 
@@ -109,37 +109,37 @@ static bool check_section(const deciding *d, const struct trip_open_trip *open, 
 {
     const struct trip_section_spec *section = &open->sections[at];
     if (!is_text(section->name, TRIP_SECTION_SPEC_NAME_MAX))
-        return refuse(d, TRIP_BAD_NAME, field_at(d, "/sections/%u/name", at), "a name has 1 to %d bytes", TRIP_SECTION_SPEC_NAME_MAX);
+        return trip_refuse(d, TRIP_BAD_NAME, field_at(d, "/sections/%u/name", at), "a name has 1 to %d bytes", TRIP_SECTION_SPEC_NAME_MAX);
     if (!is_text(section->class, TRIP_SECTION_SPEC_CLASS_MAX))
-        return refuse(d, TRIP_BAD_NAME, field_at(d, "/sections/%u/class", at), "a class has 1 to %d bytes", TRIP_SECTION_SPEC_CLASS_MAX);
+        return trip_refuse(d, TRIP_BAD_NAME, field_at(d, "/sections/%u/class", at), "a class has 1 to %d bytes", TRIP_SECTION_SPEC_CLASS_MAX);
     for (uint32_t i = 0; i < at; i++)
         if (bt_str_equal(open->sections[i].name, section->name))
-            return refuse(d, TRIP_BAD_SECTIONS, field_at(d, "/sections/%u/name", at), "section " BT_STR_FMT " is there twice", BT_STR_ARG(section->name));
+            return trip_refuse(d, TRIP_BAD_SECTIONS, field_at(d, "/sections/%u/name", at), "section " BT_STR_FMT " is there twice", BT_STR_ARG(section->name));
     if (section->has_seats == section->has_capacity)
-        return refuse(d, TRIP_BAD_SECTIONS, field_at(d, "/sections/%u", at), "a section has either seats or a capacity");
+        return trip_refuse(d, TRIP_BAD_SECTIONS, field_at(d, "/sections/%u", at), "a section has either seats or a capacity");
     if (section->has_capacity && section->has_blocked)
-        return refuse(d, TRIP_BAD_SECTIONS, field_at(d, "/sections/%u/blocked", at), "only numbered seats can be blocked");
+        return trip_refuse(d, TRIP_BAD_SECTIONS, field_at(d, "/sections/%u/blocked", at), "only numbered seats can be blocked");
     if (section->has_capacity && (section->capacity < 1 || section->capacity > TRIP_CAPACITY_MAX))
-        return refuse(d, TRIP_BAD_CAPACITY, field_at(d, "/sections/%u/capacity", at), "not between 1 and %d", TRIP_CAPACITY_MAX);
+        return trip_refuse(d, TRIP_BAD_CAPACITY, field_at(d, "/sections/%u/capacity", at), "not between 1 and %d", TRIP_CAPACITY_MAX);
     if (section->has_capacity)
         return true;
     if (section->seats_count > TRIP_LISTED_MAX || (*listed_count += section->seats_count) > TRIP_LISTED_MAX)
-        return refuse(d, TRIP_BAD_SEATS, field_at(d, "/sections/%u/seats", at), "the lists have over %d seats and aisles", TRIP_LISTED_MAX);
+        return trip_refuse(d, TRIP_BAD_SEATS, field_at(d, "/sections/%u/seats", at), "the lists have over %d seats and aisles", TRIP_LISTED_MAX);
     return check_listed(d, section, at, seat_count);
 }
 
 static bool check_open(const deciding *d, const struct trip_open_trip *open)
 {
     if (open->has_trip && !bt_name_is_valid(open->trip))
-        return refuse(d, TRIP_BAD_NAME, BT_STR("/trip"), "an id is 1 to 80 of A-Z a-z 0-9 . _ ~ -");
+        return trip_refuse(d, TRIP_BAD_NAME, BT_STR("/trip"), "an id is 1 to 80 of A-Z a-z 0-9 . _ ~ -");
     if (!is_text(open->name, NAME_MAX_BYTES))
-        return refuse(d, TRIP_BAD_NAME, BT_STR("/name"), "a name has 1 to %d bytes", NAME_MAX_BYTES);
+        return trip_refuse(d, TRIP_BAD_NAME, BT_STR("/name"), "a name has 1 to %d bytes", NAME_MAX_BYTES);
     if (!is_timezone(open->timezone))
-        return refuse(d, TRIP_BAD_TIMEZONE, BT_STR("/timezone"), "not the form of an IANA time zone");
+        return trip_refuse(d, TRIP_BAD_TIMEZONE, BT_STR("/timezone"), "not the form of an IANA time zone");
     if (open->points_count < 2 || open->points_count > TRIP_POINTS_MAX)
-        return refuse(d, TRIP_BAD_POINTS, BT_STR("/points"), "a trip has 2 to %d points", TRIP_POINTS_MAX);
+        return trip_refuse(d, TRIP_BAD_POINTS, BT_STR("/points"), "a trip has 2 to %d points", TRIP_POINTS_MAX);
     if (open->sections_count < 1 || open->sections_count > TRIP_SECTIONS_MAX)
-        return refuse(d, TRIP_BAD_SECTIONS, BT_STR("/sections"), "a trip has 1 to %d sections", TRIP_SECTIONS_MAX);
+        return trip_refuse(d, TRIP_BAD_SECTIONS, BT_STR("/sections"), "a trip has 1 to %d sections", TRIP_SECTIONS_MAX);
     for (uint32_t i = 0; i < open->points_count; i++)
         if (!check_point(d, open, i))
             return false;
@@ -153,14 +153,14 @@ static bool check_open(const deciding *d, const struct trip_open_trip *open)
 static bool check_count(const deciding *d, bt_str field, int64_t count)
 {
     if (count < 1 || count > d->settings->places_max)
-        return refuse(d, TRIP_BAD_COUNT, field, "%lld is not between 1 and %d", (long long)count, d->settings->places_max);
+        return trip_refuse(d, TRIP_BAD_COUNT, field, "%lld is not between 1 and %d", (long long)count, d->settings->places_max);
     return true;
 }
 
 static bool check_ttl(const deciding *d, bool given, int32_t ttl_s)
 {
     if (given && (ttl_s < 1 || ttl_s > d->settings->ttl_max_s))
-        return refuse(d, TRIP_BAD_TTL, BT_STR("/ttl_seconds"), "%d is not between 1 and %d", ttl_s, d->settings->ttl_max_s);
+        return trip_refuse(d, TRIP_BAD_TTL, BT_STR("/ttl_seconds"), "%d is not between 1 and %d", ttl_s, d->settings->ttl_max_s);
     return true;
 }
 
@@ -169,7 +169,7 @@ static bool check_seats(const deciding *d, const struct trip_seat_wish *seats, u
     for (uint32_t i = 0; i < count; i++)
         for (uint32_t j = 0; j < i; j++)
             if (bt_str_equal(seats[i].seat, seats[j].seat) && bt_str_equal(seats[i].section, seats[j].section))
-                return refuse(d, TRIP_DUPLICATE_SEAT, field_at(d, "/seats/%u", i), "seat " BT_STR_FMT " of " BT_STR_FMT " is named twice", BT_STR_ARG(seats[i].seat),
+                return trip_refuse(d, TRIP_DUPLICATE_SEAT, field_at(d, "/seats/%u", i), "seat " BT_STR_FMT " of " BT_STR_FMT " is named twice", BT_STR_ARG(seats[i].seat),
                     BT_STR_ARG(seats[i].section));
     return true;
 }
@@ -177,13 +177,13 @@ static bool check_seats(const deciding *d, const struct trip_seat_wish *seats, u
 static bool check_hold(const deciding *d, const struct trip_hold_seats *hold)
 {
     if (hold->has_count == hold->has_seats)
-        return refuse(d, TRIP_COUNT_OR_SEATS, hold->has_seats ? BT_STR("/seats") : BT_STR("/count"), hold->has_seats ? "both count and seats are there" : "count and seats are missing");
+        return trip_refuse(d, TRIP_COUNT_OR_SEATS, hold->has_seats ? BT_STR("/seats") : BT_STR("/count"), hold->has_seats ? "both count and seats are there" : "count and seats are missing");
     if (hold->has_count ? !check_count(d, BT_STR("/count"), hold->count) : !check_count(d, BT_STR("/seats"), hold->seats_count))
         return false;
     if (hold->has_seats && !check_seats(d, hold->seats, hold->seats_count))
         return false;
     if (!bt_name_is_valid(hold->customer))
-        return refuse(d, TRIP_BAD_NAME, BT_STR("/customer"), "an opaque id of 1 to 80 of A-Z a-z 0-9 . _ ~ -");
+        return trip_refuse(d, TRIP_BAD_NAME, BT_STR("/customer"), "an opaque id of 1 to 80 of A-Z a-z 0-9 . _ ~ -");
     return check_ttl(d, hold->has_ttl_seconds, hold->ttl_seconds);
 }
 
@@ -193,7 +193,7 @@ static bool check_change(const deciding *d, const struct trip_change_booking *ch
         return true;
     /* Not the setting: a booking made under a larger one may still be changed. */
     if (change->seats_count < 1 || change->seats_count > TRIP_PLACES_MAX)
-        return refuse(d, TRIP_BAD_COUNT, BT_STR("/seats"), "not between 1 and %d seats", TRIP_PLACES_MAX);
+        return trip_refuse(d, TRIP_BAD_COUNT, BT_STR("/seats"), "not between 1 and %d seats", TRIP_PLACES_MAX);
     return check_seats(d, change->seats, change->seats_count);
 }
 
@@ -214,7 +214,7 @@ bool trip_check(const bt_command *command, const void *settings, bt_arena *arena
         return check_change(&d, command->data);
     case TRIP_COMMAND_CANCEL_TRIP: {
         const struct trip_cancel_trip *cancel = command->data;
-        return cancel->reason.size <= NAME_MAX_BYTES || refuse(&d, TRIP_BAD_NAME, BT_STR("/reason"), "over %d bytes", NAME_MAX_BYTES);
+        return cancel->reason.size <= NAME_MAX_BYTES || trip_refuse(&d, TRIP_BAD_NAME, BT_STR("/reason"), "over %d bytes", NAME_MAX_BYTES);
     }
     case TRIP_COMMAND_CONFIRM_HOLD:
     case TRIP_COMMAND_RELEASE_HOLD:

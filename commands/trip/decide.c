@@ -6,7 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-bool refuse(const deciding *d, enum trip_verdict verdict, bt_str field, const char *detail, ...)
+bool trip_refuse(const deciding *d, enum trip_verdict verdict, bt_str field, const char *detail, ...)
 {
     char text[512];
     va_list arguments;
@@ -29,7 +29,7 @@ static void answer(const deciding *d, int32_t verdict, const bt_message_type *ty
     d->out->event = (bt_event){ type, event };
 }
 
-void accept(const deciding *d, const bt_message_type *type, void *event) { answer(d, BT_VERDICT_ACCEPTED, type, event); }
+void trip_accept(const deciding *d, const bt_message_type *type, void *event) { answer(d, BT_VERDICT_ACCEPTED, type, event); }
 void already(const deciding *d, const bt_message_type *type, void *event) { answer(d, BT_VERDICT_ALREADY, type, event); }
 
 bt_str field_at(const deciding *d, const char *format, ...)
@@ -59,7 +59,7 @@ static void decide_close(const deciding *d)
     if (d->trip->status == TRIP_STATUS_CLOSED)
         already(d, &trip_sale_closed_message, closed);
     else
-        accept(d, &trip_sale_closed_message, closed);
+        trip_accept(d, &trip_sale_closed_message, closed);
 }
 
 static void decide_cancel_trip(const deciding *d)
@@ -72,7 +72,7 @@ static void decide_cancel_trip(const deciding *d)
         return;
     }
     cancelled->reason = cancel->reason;
-    accept(d, &trip_cancelled_message, cancelled);
+    trip_accept(d, &trip_cancelled_message, cancelled);
 }
 
 /* What holds for every command of a trip that is there. */
@@ -80,15 +80,15 @@ static bool can_be_commanded(const deciding *d, enum trip_command which)
 {
     const trip_state *trip = d->trip;
     if (trip->layout == NULL)
-        return refuse(d, TRIP_UNKNOWN_TRIP, BT_STR(""), "there is no trip " BT_STR_FMT, BT_STR_ARG(d->command->stream));
+        return trip_refuse(d, TRIP_UNKNOWN_TRIP, BT_STR(""), "there is no trip " BT_STR_FMT, BT_STR_ARG(d->command->stream));
     if (d->command->has_if_match && d->command->if_match != trip->version)
-        return refuse(d, TRIP_VERSION_DIFFERS, BT_STR(""), "the trip is at version %lld", (long long)trip->version);
+        return trip_refuse(d, TRIP_VERSION_DIFFERS, BT_STR(""), "the trip is at version %lld", (long long)trip->version);
     if (trip->status == TRIP_STATUS_CANCELLED && which != TRIP_COMMAND_CANCEL_TRIP) {
         bt_str reason = trip_reason(trip);
-        return refuse(d, TRIP_WAS_CANCELLED, BT_STR(""), "the trip was cancelled: " BT_STR_FMT, BT_STR_ARG(reason));
+        return trip_refuse(d, TRIP_WAS_CANCELLED, BT_STR(""), "the trip was cancelled: " BT_STR_FMT, BT_STR_ARG(reason));
     }
     if (d->now_us >= trip_last_arrival_us(trip))
-        return refuse(d, TRIP_ENDED, BT_STR(""), "the trip has arrived at its last point");
+        return trip_refuse(d, TRIP_ENDED, BT_STR(""), "the trip has arrived at its last point");
     return true;
 }
 
@@ -143,5 +143,5 @@ void trip_decide_due(const void *state, bt_str stream, int64_t now_us, bt_arena 
     struct trip_hold_expired *expired = bt_arena_take(arena, sizeof *expired);
     *expired = (struct trip_hold_expired){ .hold = due->id, .from = due->on.from, .to = due->on.to,
         .places = places_told(&d, due->places, due->place_count), .places_count = due->place_count };
-    accept(&d, &trip_hold_expired_message, expired);
+    trip_accept(&d, &trip_hold_expired_message, expired);
 }

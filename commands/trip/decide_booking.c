@@ -7,7 +7,7 @@ static const trip_claim *find_booking(const deciding *d)
     const trip_claim *booking = claims_find(&d->trip->claims, d->command->target);
     if (booking != NULL && (booking->status == CLAIM_BOOKED || booking->status == CLAIM_CANCELLED))
         return booking;
-    refuse(d, TRIP_UNKNOWN_BOOKING, BT_STR(""), booking == NULL ? "the trip has no such booking" : "this hold was never confirmed");
+    trip_refuse(d, TRIP_UNKNOWN_BOOKING, BT_STR(""), booking == NULL ? "the trip has no such booking" : "this hold was never confirmed");
     return NULL;
 }
 
@@ -22,7 +22,7 @@ void decide_cancel_booking(const deciding *d)
     if (booking->status == CLAIM_CANCELLED)
         already(d, &trip_booking_cancelled_message, cancelled);
     else
-        accept(d, &trip_booking_cancelled_message, cancelled);
+        trip_accept(d, &trip_booking_cancelled_message, cancelled);
 }
 
 /* The stretch wanted; within the one that the booking has, as a longer one would be a sale. */
@@ -34,9 +34,9 @@ static bool find_new_stretch(const deciding *d, const trip_claim *booking, const
     if (!find_stretch(d, from, to, ret_on))
         return false;
     if (ret_on->from < booking->on.from)
-        return refuse(d, TRIP_STRETCH_LONGER, BT_STR("/from"), "the booking begins at " BT_STR_FMT ", after " BT_STR_FMT, BT_STR_ARG(points[booking->on.from].stop), BT_STR_ARG(from));
+        return trip_refuse(d, TRIP_STRETCH_LONGER, BT_STR("/from"), "the booking begins at " BT_STR_FMT ", after " BT_STR_FMT, BT_STR_ARG(points[booking->on.from].stop), BT_STR_ARG(from));
     if (ret_on->to > booking->on.to)
-        return refuse(d, TRIP_STRETCH_LONGER, BT_STR("/to"), "the booking ends at " BT_STR_FMT ", before " BT_STR_FMT, BT_STR_ARG(points[booking->on.to].stop), BT_STR_ARG(to));
+        return trip_refuse(d, TRIP_STRETCH_LONGER, BT_STR("/to"), "the booking ends at " BT_STR_FMT ", before " BT_STR_FMT, BT_STR_ARG(points[booking->on.to].stop), BT_STR_ARG(to));
     return true;
 }
 
@@ -74,7 +74,7 @@ static void tell_change(const deciding *d, const trip_claim *booking, trip_stret
     if (same)
         already(d, &trip_booking_changed_message, changed);
     else
-        accept(d, &trip_booking_changed_message, changed);
+        trip_accept(d, &trip_booking_changed_message, changed);
 }
 
 void decide_change(const deciding *d)
@@ -84,7 +84,7 @@ void decide_change(const deciding *d)
     if (booking == NULL)
         return;
     if (booking->status == CLAIM_CANCELLED) {
-        refuse(d, TRIP_BOOKING_CANCELLED, BT_STR(""), "the booking was cancelled");
+        trip_refuse(d, TRIP_BOOKING_CANCELLED, BT_STR(""), "the booking was cancelled");
         return;
     }
     trip_stretch on;
@@ -93,11 +93,11 @@ void decide_change(const deciding *d)
     if (!find_new_stretch(d, booking, change, &on) || !find_class(d, change->has_class, change->class, &wish.class))
         return;
     if (d->now_us >= trip_departs_us(d->trip, booking->on.from)) {
-        refuse(d, TRIP_DEPARTED, BT_STR(""), "the trip has departed from the booking's boarding point");
+        trip_refuse(d, TRIP_DEPARTED, BT_STR(""), "the trip has departed from the booking's boarding point");
         return;
     }
     if (change->has_seats && change->seats_count != booking->place_count) {
-        refuse(d, TRIP_SEAT_COUNT_DIFFERS, BT_STR("/seats"), "the booking has %u seats, %u are named", booking->place_count, (unsigned)change->seats_count);
+        trip_refuse(d, TRIP_SEAT_COUNT_DIFFERS, BT_STR("/seats"), "the booking has %u seats, %u are named", booking->place_count, (unsigned)change->seats_count);
         return;
     }
     if (keeps_its_places(d, booking, &wish)) {

@@ -21,9 +21,9 @@ static bool is_first_of_its_key(const deciding *d)
     if (earlier == NULL)
         return true;
     if (earlier->status == CLAIM_BOOKED)
-        return refuse(d, TRIP_HOLD_CONFIRMED, BT_STR(""), "this Idempotency-Key made a hold that was confirmed");
+        return trip_refuse(d, TRIP_HOLD_CONFIRMED, BT_STR(""), "this Idempotency-Key made a hold that was confirmed");
     if (claim_has_ended(earlier) || hold_is_due(d, earlier))
-        return refuse(d, TRIP_HOLD_EXISTS, BT_STR(""), "this Idempotency-Key made a hold that has ended");
+        return trip_refuse(d, TRIP_HOLD_EXISTS, BT_STR(""), "this Idempotency-Key made a hold that has ended");
     already(d, &trip_seats_held_message, held_told(d, earlier));
     return false;
 }
@@ -38,11 +38,11 @@ void decide_hold(const deciding *d)
     if (!is_first_of_its_key(d) || !find_stretch(d, hold->from, hold->to, &on) || !find_class(d, hold->has_class, hold->class, &wish.class))
         return;
     if (trip->status == TRIP_STATUS_CLOSED) {
-        refuse(d, TRIP_SALE_CLOSED, BT_STR(""), "the sale of this trip is closed");
+        trip_refuse(d, TRIP_SALE_CLOSED, BT_STR(""), "the sale of this trip is closed");
         return;
     }
     if (d->now_us >= trip_departs_us(trip, on.from)) {
-        refuse(d, TRIP_DEPARTED, BT_STR("/from"), "the trip has departed from " BT_STR_FMT, BT_STR_ARG(hold->from));
+        trip_refuse(d, TRIP_DEPARTED, BT_STR("/from"), "the trip has departed from " BT_STR_FMT, BT_STR_ARG(hold->from));
         return;
     }
     place_code places[TRIP_PLACES_MAX];
@@ -53,7 +53,7 @@ void decide_hold(const deciding *d)
     struct trip_seats_held *held = bt_arena_take(d->arena, sizeof *held);
     *held = (struct trip_seats_held){ .hold = d->command->key_digest, .from = on.from, .to = on.to, .places = places_told(d, places, wish.count), .places_count = wish.count,
         .customer = hold->customer, .expires_at = least(d->now_us + ttl_s * US_PER_S, trip_departs_us(trip, on.from)) };
-    accept(d, &trip_seats_held_message, held);
+    trip_accept(d, &trip_seats_held_message, held);
 }
 
 /* The hold that the path names, if it still is one. */
@@ -61,11 +61,11 @@ static const trip_claim *find_hold(const deciding *d)
 {
     const trip_claim *hold = claims_find(&d->trip->claims, d->command->target);
     if (hold == NULL)
-        refuse(d, TRIP_UNKNOWN_HOLD, BT_STR(""), "the trip has no such hold");
+        trip_refuse(d, TRIP_UNKNOWN_HOLD, BT_STR(""), "the trip has no such hold");
     else if (hold->status == CLAIM_EXPIRED || hold_is_due(d, hold))
-        refuse(d, TRIP_HOLD_EXPIRED, BT_STR(""), "the hold's time was up");
+        trip_refuse(d, TRIP_HOLD_EXPIRED, BT_STR(""), "the hold's time was up");
     else if (hold->status == CLAIM_CANCELLED)
-        refuse(d, TRIP_BOOKING_CANCELLED, BT_STR(""), "the hold was confirmed, and the booking was then cancelled");
+        trip_refuse(d, TRIP_BOOKING_CANCELLED, BT_STR(""), "the hold was confirmed, and the booking was then cancelled");
     else
         return hold;
     return NULL;
@@ -79,13 +79,13 @@ void decide_extend(const deciding *d)
         return;
     if (hold->status != CLAIM_HELD) {
         if (hold->status == CLAIM_BOOKED)
-            refuse(d, TRIP_HOLD_CONFIRMED, BT_STR(""), "the hold was confirmed: a booking needs no more time");
+            trip_refuse(d, TRIP_HOLD_CONFIRMED, BT_STR(""), "the hold was confirmed: a booking needs no more time");
         else
-            refuse(d, TRIP_HOLD_RELEASED, BT_STR(""), "the hold was released");
+            trip_refuse(d, TRIP_HOLD_RELEASED, BT_STR(""), "the hold was released");
         return;
     }
     if (d->trip->status == TRIP_STATUS_CLOSED) {
-        refuse(d, TRIP_SALE_CLOSED, BT_STR(""), "the sale of this trip is closed: confirm the hold before its time is up");
+        trip_refuse(d, TRIP_SALE_CLOSED, BT_STR(""), "the sale of this trip is closed: confirm the hold before its time is up");
         return;
     }
     int64_t ttl_s = extend->has_ttl_seconds ? extend->ttl_seconds : d->settings->ttl_default_s;
@@ -94,12 +94,12 @@ void decide_extend(const deciding *d)
     struct trip_hold_extended *extended = bt_arena_take(d->arena, sizeof *extended);
     *extended = (struct trip_hold_extended){ .hold = hold->id, .expires_at = least(wanted, latest) };
     if (extended->expires_at > hold->expires_at_us) {
-        accept(d, &trip_hold_extended_message, extended);
+        trip_accept(d, &trip_hold_extended_message, extended);
     } else if (wanted <= hold->expires_at_us) {
         extended->expires_at = hold->expires_at_us;
         already(d, &trip_hold_extended_message, extended);
     } else {
-        refuse(d, TRIP_HOLD_LIMIT, BT_STR(""), "the hold already lasts as long as it may");
+        trip_refuse(d, TRIP_HOLD_LIMIT, BT_STR(""), "the hold already lasts as long as it may");
     }
 }
 
@@ -109,7 +109,7 @@ void decide_confirm(const deciding *d)
     if (hold == NULL)
         return;
     if (hold->status == CLAIM_RELEASED) {
-        refuse(d, TRIP_HOLD_RELEASED, BT_STR(""), "the hold was released");
+        trip_refuse(d, TRIP_HOLD_RELEASED, BT_STR(""), "the hold was released");
         return;
     }
     struct trip_hold_confirmed *confirmed = bt_arena_take(d->arena, sizeof *confirmed);
@@ -118,7 +118,7 @@ void decide_confirm(const deciding *d)
     if (hold->status == CLAIM_BOOKED)
         already(d, &trip_hold_confirmed_message, confirmed);
     else
-        accept(d, &trip_hold_confirmed_message, confirmed);
+        trip_accept(d, &trip_hold_confirmed_message, confirmed);
 }
 
 void decide_release(const deciding *d)
@@ -127,7 +127,7 @@ void decide_release(const deciding *d)
     if (hold == NULL)
         return;
     if (hold->status == CLAIM_BOOKED) {
-        refuse(d, TRIP_HOLD_CONFIRMED, BT_STR(""), "the hold was confirmed: cancel the booking instead");
+        trip_refuse(d, TRIP_HOLD_CONFIRMED, BT_STR(""), "the hold was confirmed: cancel the booking instead");
         return;
     }
     struct trip_hold_released *released = bt_arena_take(d->arena, sizeof *released);
@@ -136,5 +136,5 @@ void decide_release(const deciding *d)
     if (hold->status == CLAIM_RELEASED)
         already(d, &trip_hold_released_message, released);
     else
-        accept(d, &trip_hold_released_message, released);
+        trip_accept(d, &trip_hold_released_message, released);
 }

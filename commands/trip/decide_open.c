@@ -20,7 +20,7 @@ static bool name_points(const deciding *d, const struct trip_open_trip *open, st
             points[i].stop = bt_arena_printf(d->arena, BT_STR_FMT "@%u", BT_STR_ARG(spec->stop), (unsigned)i);
         for (uint32_t j = 0; j < i; j++)
             if (bt_str_equal(points[j].stop, points[i].stop) || points[i].stop.size > LAYOUT_TEXT_MAX)
-                return refuse(d, TRIP_BAD_POINTS, field_at(d, "/points/%u/stop", (unsigned)i), "stop " BT_STR_FMT " is there twice", BT_STR_ARG(points[i].stop));
+                return trip_refuse(d, TRIP_BAD_POINTS, field_at(d, "/points/%u/stop", (unsigned)i), "stop " BT_STR_FMT " is there twice", BT_STR_ARG(points[i].stop));
     }
     return true;
 }
@@ -52,15 +52,15 @@ void decide_open(const deciding *d)
 {
     const struct trip_open_trip *open = d->command->data;
     if (d->command->has_if_match && d->command->if_match != d->trip->version) {
-        refuse(d, TRIP_VERSION_DIFFERS, BT_STR(""), "the trip is at version %lld", (long long)d->trip->version);
+        trip_refuse(d, TRIP_VERSION_DIFFERS, BT_STR(""), "the trip is at version %lld", (long long)d->trip->version);
         return;
     }
     if (d->trip->layout != NULL) {
-        refuse(d, TRIP_EXISTS, BT_STR("/trip"), "trip " BT_STR_FMT " is open already", BT_STR_ARG(d->command->stream));
+        trip_refuse(d, TRIP_EXISTS, BT_STR("/trip"), "trip " BT_STR_FMT " is open already", BT_STR_ARG(d->command->stream));
         return;
     }
     if (open->points[0].departs_at <= d->now_us) {
-        refuse(d, TRIP_TIME_PAST, BT_STR("/points/0/departs_at"), "the first departure is not in the future");
+        trip_refuse(d, TRIP_TIME_PAST, BT_STR("/points/0/departs_at"), "the first departure is not in the future");
         return;
     }
     struct trip_opened *opened = bt_arena_take(d->arena, sizeof *opened);
@@ -72,5 +72,5 @@ void decide_open(const deciding *d)
         sections[i] = section_told(d, &open->sections[i]);
     *opened = (struct trip_opened){ .name = open->name, .timezone = open->timezone, .points = points, .points_count = open->points_count, .sections = sections,
         .sections_count = open->sections_count };
-    accept(d, &trip_opened_message, opened);
+    trip_accept(d, &trip_opened_message, opened);
 }

@@ -16,9 +16,9 @@ typedef struct deciding {
 } deciding;
 
 /* Refuses; field is a JSON pointer or empty. Returns false. */
-bool refuse(const deciding *d, enum trip_verdict verdict, bt_str field, const char *detail, ...) BT_PRINTF(4, 5);
+bool trip_refuse(const deciding *d, enum trip_verdict verdict, bt_str field, const char *detail, ...) BT_PRINTF(4, 5);
 /* The verdict's answer is the event: to be appended, or how things are already. */
-void accept(const deciding *d, const bt_message_type *type, void *event);
+void trip_accept(const deciding *d, const bt_message_type *type, void *event);
 void already(const deciding *d, const bt_message_type *type, void *event);
 
 /* "/seats/3/seat": format with up to two numbers. */
