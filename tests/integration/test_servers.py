@@ -1,0 +1,54 @@
+"""What every server has in common: health, metrics that Prometheus can read, a version, help, and one line about a wrong setting."""
+import subprocess
+
+import pytest
+import requests
+
+from conftest import TOP
+
+PROGRAMS = {"commands": "berth-commands", "projections": "berth-projections", "query": "berth-query-api"}
+SERVERS = list(PROGRAMS)
+
+
+def program(stack, server):
+    """The binary that runs in this stack."""
+    pid = (stack.state / "run" / f"{server}.pid").read_text().split()[0]
+    return f"/proc/{pid}/exe"
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_metrics_pass_promtool(stack, server):
+    text = requests.get(stack.admin[server] + "/metrics", timeout=5)
+    assert text.headers["Content-Type"].startswith("text/plain")
+    done = subprocess.run(["promtool", "check", "metrics"], input=text.text, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_the_version_is_the_commit_that_was_built(stack, server):
+    told = requests.get(stack.admin[server] + "/version", timeout=5).json()
+    shown = subprocess.run([program(stack, server), "--version"], capture_output=True, text=True, timeout=10)
+    assert shown.returncode == 0 and told["version"] in shown.stdout
+    commit = subprocess.run(["git", "-C", TOP, "rev-parse", "--short=10", "HEAD"], capture_output=True, text=True)
+    if commit.returncode == 0:
+        assert f"git {commit.stdout.strip()}" in told["version"]
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_help_goes_to_standard_output_and_lists_settings(stack, server):
+    done = subprocess.run([program(stack, server), "--help"], capture_output=True, text=True, timeout=10)
+    assert done.returncode == 0 and done.stderr == ""
+    assert PROGRAMS[server] in done.stdout and "--admin.listen" in done.stdout and "--config FILE" in done.stdout
+
+
+@pytest.mark.parametrize("server", SERVERS)
+@pytest.mark.parametrize("flag", ["--no.such=1", "--admin.listen=nonsense", "--log.level=loud", "--config=/does/not/exist"])
+def test_a_wrong_setting_is_one_line_and_nothing_starts(stack, server, flag):
+    done = subprocess.run([program(stack, server), flag], capture_output=True, text=True, timeout=20)
+    assert done.returncode != 0
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_unknown_paths_of_the_admin_port_are_404(stack, server):
+    assert requests.get(stack.admin[server] + "/etc", timeout=5).status_code == 404
