@@ -23,7 +23,7 @@ def records(bootstrap, topic, partition):
     consumer.assign([place])
     at = 0
     while at < end:
-        for message in consumer.consume(10000, timeout=30):
+        for message in consumer.consume(10000, timeout=1):
             assert message.error() is None, message.error()
             at = message.offset() + 1
             yield message.offset(), message.key(), message.value()

@@ -44,6 +44,16 @@ class Writers:
         command = [WRITER, "--kafka", self.bootstrap, "--topic", self.topic, "--acks", acks, *self.options]
         self.running.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
 
+    def wait_all_at_work(self, seconds=60):
+        """On a loaded machine one may not have begun before another is through; a race needs two."""
+        end = time.monotonic() + seconds
+        while not all(acks.stat().st_size > 0 for acks in self.acks()) or len(self.acks()) < self.started:
+            assert time.monotonic() < end, f"not every writer got to work within {seconds} s"
+            time.sleep(0.05)
+
+    def acks(self):
+        return sorted(self.folder.glob("acks-*"))
+
     def pause(self, child):
         child.send_signal(signal.SIGSTOP)
 
@@ -77,6 +87,7 @@ def torment(bootstrap, seconds, count=3, seed=None, options=()):
         try:
             for _ in range(count):
                 writers.start()
+            writers.wait_all_at_work()
             end = time.monotonic() + seconds
             while time.monotonic() < end:
                 time.sleep(chance.uniform(0.05, 0.6))
@@ -94,7 +105,7 @@ def torment(bootstrap, seconds, count=3, seed=None, options=()):
             writers.stop()
         finally:
             writers.abandon()
-        found = chain_check.check(bootstrap, topic, 0, sorted(pathlib.Path(folder).glob("acks-*")))
+        found = chain_check.check(bootstrap, topic, 0, writers.acks())
     return {**found, **done, "topic": topic, "writers": writers.sums}
 
 
