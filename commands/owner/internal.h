@@ -23,6 +23,13 @@
 #define SWEEP_PER_RECORD 2
 #define SWEEP_PER_TICK 256
 
+/* A valid record that was folded: what a takeover's claim of what was proved is compared with. */
+typedef struct mark {
+    int64_t offset, height; /* height counts it */
+    bt_id id;
+} mark;
+#define MARKS 256 /* claims about what is older are not checked */
+
 /* The last valid OwnerTookOver. */
 typedef struct routing {
     char node[BT_NAME_MAX], address[256];
@@ -43,6 +50,7 @@ struct bt_owner {
     int64_t last_valid_offset; /* -1: none */
     int64_t log_version;       /* of the @log stream, proved */
     bt_id log_id;
+    mark marks[MARKS]; /* of the last valid records, at height % MARKS; height 0: none */
     routing routed;
     bt_keys keys;
 
@@ -60,7 +68,8 @@ struct bt_owner {
     int64_t read_next;
     int32_t jumps;
     bool must_verify;      /* the record at last_valid_offset is to be read back and must be the head */
-    bt_id *compare_ring;   /* ids proved by report, by offset; from read_next to proved.next_offset */
+    bt_id *compare_ring;   /* ids proved by report, at offset & (compare_capacity - 1); from read_next to proved.next_offset */
+    int64_t compare_capacity;
     uint64_t end_request;  /* the newest */
     bool end_awaited;
     int64_t end_asked, end_after; /* on the timer; end_after: not before (back-off) */
@@ -111,6 +120,7 @@ int64_t owner_barrier_due(const bt_owner *owner); /* on the timer; INT64_MAX: no
 void owner_start_fetches(bt_owner *owner);
 
 /* prove.c */
+void owner_mark(bt_owner *owner); /* the last valid record has just been folded */
 void owner_prove_reported(bt_owner *owner);
 void owner_render(bt_owner *owner, bt_stream *stream, bt_event event);
 

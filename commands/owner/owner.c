@@ -85,7 +85,6 @@ bt_owner *bt_owner_new(const bt_owner_config *config, const bt_owner_outputs *ou
     owner->undo = bt_undo_new();
     bt_pipeline_init(&owner->pipeline);
     bt_pipeline_init(&owner->open);
-    owner->compare_ring = bt_alloc(COMPARE_MAX * sizeof *owner->compare_ring);
     bt_waiting_init(&owner->waiting);
     bt_list_init(&owner->queue);
     bt_list_init(&owner->held);

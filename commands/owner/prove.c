@@ -76,11 +76,17 @@ static void proved_of_log(bt_owner *owner, bt_flight *flight)
     }
 }
 
+void owner_mark(bt_owner *owner)
+{
+    owner->marks[owner->proved.height % MARKS] = (mark){ owner->last_valid_offset, owner->proved.height, owner->proved.head };
+}
+
 /* The first of the pipeline is valid at this offset; the proved position is past it already. */
 static void prove_first(bt_owner *owner, int64_t offset)
 {
     bt_flight *flight = bt_pipeline_pop_first(&owner->pipeline);
     owner->last_valid_offset = offset;
+    owner_mark(owner);
     owner->conflicts = 0;
     bt_undo_commit_oldest(owner->undo);
     if (!bt_id_is_zero(flight->command))
@@ -96,6 +102,23 @@ static void prove_first(bt_owner *owner, int64_t offset)
     bt_streams_sweep(&owner->streams, SWEEP_PER_RECORD, owner->proved.time_us);
 }
 
+/* Until the tail has read as far, where it will be compared. */
+static void remember_to_compare(bt_owner *owner, int64_t offset, bt_id id)
+{
+    if (offset - owner->read_next >= owner->compare_capacity) {
+        int64_t capacity = owner->compare_capacity == 0 ? 64 : owner->compare_capacity * 2;
+        while (capacity <= offset - owner->read_next)
+            capacity *= 2;
+        bt_id *ring = bt_alloc((size_t)capacity * sizeof *ring);
+        for (int64_t at = owner->read_next; owner->compare_capacity > 0 && at < offset; at++)
+            ring[at & (capacity - 1)] = owner->compare_ring[at & (owner->compare_capacity - 1)];
+        bt_release(owner->compare_ring);
+        owner->compare_ring = ring;
+        owner->compare_capacity = capacity;
+    }
+    owner->compare_ring[offset & (owner->compare_capacity - 1)] = id;
+}
+
 static void prove_first_by_report(bt_owner *owner)
 {
     const bt_flight *first = bt_pipeline_first(&owner->pipeline);
@@ -107,7 +130,7 @@ static void prove_first_by_report(bt_owner *owner)
     owner->proved.head = first->id;
     if (first->time_us > owner->proved.time_us)
         owner->proved.time_us = first->time_us;
-    owner->compare_ring[offset % COMPARE_MAX] = first->id;
+    remember_to_compare(owner, offset, first->id);
     owner->stats.proofs_by_report++;
     prove_first(owner, offset);
 }
@@ -213,21 +236,39 @@ static void fold_event(bt_owner *owner, const bt_record *record)
     bt_streams_touch(&owner->streams, stream);
 }
 
-/* A takeover says what its writer had proved; whoever folded as far must have proved the same. */
-static bool agrees(const bt_owner *owner, const struct log_owner_took_over *event, int64_t offset, int64_t previous_valid)
+/* A takeover says what its writer had proved: how many records were valid before an offset, and which was the last. That
+ * is true wherever its record stands, void or not; who read something else there has read another log. */
+static bool check_claim(bt_owner *owner, const struct log_owner_took_over *claim, int64_t offset)
 {
-    return event->proved_height == owner->proved.height - 1 && bt_id_equal(event->proved_head, event->meta.parent) && event->proved_offset <= offset &&
-        event->proved_offset > previous_valid;
+    const mark *last_before = NULL;
+    for (size_t i = 0; i < MARKS; i++) {
+        const mark *it = &owner->marks[i];
+        if (it->height > 0 && it->offset < claim->proved_offset && (last_before == NULL || it->height > last_before->height))
+            last_before = it;
+    }
+    bool agrees = last_before == NULL || (last_before->height == claim->proved_height && bt_id_equal(last_before->id, claim->proved_head));
+    if (agrees && claim->proved_offset <= offset)
+        return true;
+    owner_read_only(owner, "log.disagreement", "the takeover of " BT_STR_FMT " at offset %lld proved %lld records before offset %lld; what was read here differs",
+        BT_STR_ARG(claim->node), (long long)offset, (long long)claim->proved_height, (long long)claim->proved_offset);
+    return false;
 }
 
-static void fold_foreign_takeover(bt_owner *owner, const struct log_owner_took_over *event, int64_t offset, int64_t previous_valid)
+static void check_void_takeover(bt_owner *owner, const bt_record *record)
+{
+    bt_event event;
+    if (!bt_str_is(record->key, BT_LOG_KEY) || record->value.size < BT_WIRE_VALUE_MIN || bt_record_schema_id(record->value) != log_owner_took_over_message.schema_id)
+        return;
+    bt_arena_reset(&owner->work);
+    if (bt_event_decode(record->value, &owner->work, &event, NULL))
+        check_claim(owner, event.data, record->offset);
+}
+
+static void fold_foreign_takeover(bt_owner *owner, const struct log_owner_took_over *event, int64_t offset)
 {
     note_takeover(owner, event);
-    if (!agrees(owner, event, offset, previous_valid)) {
-        owner_read_only(owner, "log.disagreement", "the takeover of " BT_STR_FMT " at offset %lld proved height %lld; here it is %lld", BT_STR_ARG(event->node),
-            (long long)offset, (long long)event->proved_height, (long long)owner->proved.height - 1);
+    if (!check_claim(owner, event, offset))
         return;
-    }
     bool yields = owner->took_over;
     if (!owner->took_over && (owner->phase == BT_OWNER_TAKING_OVER || owner->phase == BT_OWNER_RECOVERING))
         yields = ++owner->takeovers_lost > TAKEOVERS_LOST_MAX;
@@ -235,7 +276,7 @@ static void fold_foreign_takeover(bt_owner *owner, const struct log_owner_took_o
         owner_yield(owner);
 }
 
-static void fold_of_log(bt_owner *owner, const bt_record *record, int64_t previous_valid)
+static void fold_of_log(bt_owner *owner, const bt_record *record)
 {
     bt_err err;
     bt_event event;
@@ -247,7 +288,7 @@ static void fold_of_log(bt_owner *owner, const bt_record *record, int64_t previo
     if (event.type == &log_opened_message)
         owner->log_id = ((const struct log_opened *)event.data)->log;
     else if (event.type == &log_owner_took_over_message)
-        fold_foreign_takeover(owner, event.data, record->offset, previous_valid);
+        fold_foreign_takeover(owner, event.data, record->offset);
 }
 
 /* The first valid record says which log this is; it must be the one that this server was set up for. */
@@ -286,8 +327,8 @@ static void fold_foreign(bt_owner *owner, const bt_record *record, bt_id id)
 {
     bool active = owner->phase == BT_OWNER_OWNING || owner->phase == BT_OWNER_TAKING_OVER || owner->phase == BT_OWNER_RECOVERING;
     bool had_pipeline = bt_pipeline_count(&owner->pipeline) > 0;
-    int64_t previous_valid = owner->last_valid_offset;
     owner->last_valid_offset = record->offset;
+    owner_mark(owner);
     owner_roll_back(owner, true);
     const bt_flight *open = bt_pipeline_first(&owner->open);
     bool was_open = open != NULL && bt_id_equal(open->id, id);
@@ -303,10 +344,12 @@ static void fold_foreign(bt_owner *owner, const bt_record *record, bt_id id)
         owner->stats.foreign_valid++;
     if (bt_str_is(record->key, BT_LOG_KEY)) {
         owner->log_version = owner->log_version_hoped = meta.version;
-        fold_of_log(owner, record, previous_valid);
+        fold_of_log(owner, record);
     } else {
         fold_event(owner, record);
     }
+    if (owner->phase == BT_OWNER_READ_ONLY)
+        return;
     if (was_open)
         answer_open_first(owner, record->offset);
     if (had_pipeline)
@@ -346,6 +389,7 @@ static void fold_record(bt_owner *owner, const bt_record *record)
     if (!is_valid(owner, record, &id)) {
         if (MUTANT(VOID_COPY_SETTLES))
             mutant_settle_void(owner, record);
+        check_void_takeover(owner, record);
         return;
     }
     const bt_flight *first = bt_pipeline_first(&owner->pipeline);
@@ -361,9 +405,11 @@ static void fold_record(bt_owner *owner, const bt_record *record)
 
 static void compare_record(bt_owner *owner, const bt_record *record)
 {
-    bt_id expected = owner->must_verify ? owner->proved.head : owner->compare_ring[record->offset % COMPARE_MAX];
-    if (MUTANT(NO_COMPARISON) || MUTANT(HEAD_BEFORE_PROOF))
+    if (MUTANT(NO_COMPARISON) || MUTANT(HEAD_BEFORE_PROOF)) {
+        owner->must_verify = false;
         return;
+    }
+    bt_id expected = owner->must_verify ? owner->proved.head : owner->compare_ring[record->offset & (owner->compare_capacity - 1)];
     bool same = record->key.at != NULL && bt_id_equal(bt_record_id(record->key, record->value), expected);
     owner->stats.compared++;
     if (same) {

@@ -88,6 +88,8 @@ void owner_recover(bt_owner *owner)
     owner->recheck_attempt = 0;
     owner->low_ends = 0;
     owner->stats.drops++;
+    if (owner->read_next > owner->last_valid_offset) /* is the head still there? A log that was cut back may have grown again */
+        read_from_last_valid(owner);
     ask_end_after(owner, backoff_us(owner, ++owner->conflicts));
 }
 
@@ -211,6 +213,8 @@ void owner_at_end(bt_owner *owner)
 static void end_too_low(bt_owner *owner, int64_t end_offset)
 {
     if (++owner->low_ends <= LOW_ENDS_MAX) {
+        if (owner->read_next > owner->last_valid_offset) /* should it have grown again by then, it is another log */
+            read_from_last_valid(owner);
         ask_end_after(owner, backoff_us(owner, owner->low_ends + 4));
         return;
     }

@@ -142,6 +142,8 @@ static bool take_header(bt_owner *owner, reader *from, bt_err *err)
     TAKE(from, owner->proved);
     TAKE(from, owner->log_version);
     owner->log_version_hoped = owner->log_version;
+    if (owner->proved.height > 0)
+        owner_mark(owner);
     bt_str node = take_str(from), address = take_str(from);
     routing *routed = &owner->routed;
     if (from->short_of || node.size > sizeof routed->node || address.size > sizeof routed->address || owner->proved.next_offset != owner->last_valid_offset + 1)
@@ -216,6 +218,7 @@ bool bt_owner_load(bt_owner *owner, bt_bytes saved, bt_err *err)
     bt_streams_clear(&owner->streams);
     bt_keys_clear(&owner->keys);
     owner->log_id = (bt_id){ { 0 } };
+    memset(owner->marks, 0, sizeof owner->marks);
     owner->proved = (bt_forward){ 0 };
     owner->last_valid_offset = -1;
     owner->log_version = owner->log_version_hoped = 0;
