@@ -1,11 +1,8 @@
-/* mutant - the simulation's proof that it can see: each number breaks one clause of the protocol at compile time, and
- * tests/sim must catch it. In every other build BT_MUTANT is 0 and all of this folds away. */
+/* mutant - the simulation's proof that it can see: each name here breaks one clause of the protocol, and tests/sim must
+ * catch it. One more build of the owner, with BT_MUTANTS, can be told which one to be; in every other all of this is the
+ * constant 0 and folds away. */
 #ifndef BERTH_COMMANDS_OWNER_MUTANT_H
 #define BERTH_COMMANDS_OWNER_MUTANT_H
-
-#ifndef BT_MUTANT
-#define BT_MUTANT 0
-#endif
 
 enum {
     MUTANT_NONE,
@@ -28,6 +25,11 @@ enum {
     MUTANT_END,
 };
 
-#define MUTANT(which) (BT_MUTANT == MUTANT_##which)
+#ifdef BT_MUTANTS
+extern int bt_mutant; /* defined by the simulation's main */
+#define MUTANT(which) (bt_mutant == MUTANT_##which)
+#else
+#define MUTANT(which) 0
+#endif
 
 #endif

@@ -2,7 +2,7 @@
  *
  *   sim --seeds 2000                 all checks, and the coverage that keeps them from being vacuous
  *   sim --seed 17 --verbose          one run, told event by event
- *   sim_mutant_5 --expect-violation  exit 0 if a broken promise is found within the seeds */
+ *   sim_mutant --mutant no_key_memory --seeds 12000   exit 0 if the broken promise is found within the seeds */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,9 +12,37 @@
 #include "commands/owner/mutant.h"
 #include "tests/sim/world.h"
 
+#ifdef BT_MUTANTS
+int bt_mutant;
+static const char *const mutant_names[MUTANT_END] = {
+    [MUTANT_NO_PARENT_CHECK] = "no_parent_check", [MUTANT_ANSWER_ON_APPEND] = "answer_on_append", [MUTANT_REFUSE_UNCONFIRMED] = "refuse_unconfirmed",
+    [MUTANT_NO_KEY_MEMORY] = "no_key_memory", [MUTANT_HEAD_BEFORE_PROOF] = "head_before_proof", [MUTANT_SETTLE_WITHOUT_BARRIER] = "settle_without_barrier",
+    [MUTANT_FORGET_KEYS_AT_TAKEOVER] = "forget_keys_at_takeover", [MUTANT_VOID_COPY_SETTLES] = "void_copy_settles",
+    [MUTANT_PROOF_ACROSS_GENERATIONS] = "proof_across_generations", [MUTANT_RESEND_CONFIRMS] = "resend_confirms", [MUTANT_DEADLINES_LATE] = "deadlines_late",
+    [MUTANT_NO_ROLL_BACK] = "no_roll_back", [MUTANT_SAVE_UNPROVED] = "save_unproved", [MUTANT_NO_COMPARISON] = "no_comparison", [MUTANT_JUMP_IGNORED] = "jump_ignored",
+    [MUTANT_LOST_SUFFIX_IGNORED] = "lost_suffix_ignored",
+};
+
+static bool choose_mutant(const char *name)
+{
+    for (int i = 1; i < MUTANT_END; i++) {
+        if (strcmp(mutant_names[i], name) == 0)
+            bt_mutant = i;
+    }
+    return bt_mutant != 0;
+}
+#else
+static bool choose_mutant(const char *name)
+{
+    (void)name;
+    return false;
+}
+#endif
+
 typedef struct sim_options {
     uint64_t from, seeds, steps;
-    bool verbose, expect_violation, json;
+    bool verbose, json;
+    const char *mutant;
 } sim_options;
 
 static bool take_number(const char *name, const char *argument, const char *value, uint64_t *ret_number)
@@ -38,12 +66,13 @@ static bool parse(int count, char **arguments, sim_options *ret_options)
             i++;
         } else if (strcmp(arguments[i], "--verbose") == 0) {
             ret_options->verbose = true;
-        } else if (strcmp(arguments[i], "--expect-violation") == 0) {
-            ret_options->expect_violation = true;
+        } else if (strcmp(arguments[i], "--mutant") == 0 && value != NULL && choose_mutant(value)) {
+            ret_options->mutant = value;
+            i++;
         } else if (strcmp(arguments[i], "--json") == 0) {
             ret_options->json = true;
         } else {
-            fprintf(stderr, "sim: unknown argument %s\nusage: sim [--seed N | --from N --seeds N] [--steps N] [--verbose] [--json] [--expect-violation]\n", arguments[i]);
+            fprintf(stderr, "sim: unknown argument %s\nusage: sim [--seed N | --from N --seeds N] [--steps N] [--verbose] [--json] [--mutant NAME]\n", arguments[i]);
             return false;
         }
     }
@@ -97,8 +126,8 @@ static int report(const sim_options *options, const sim_counts *total, const sim
     bool violated = last->violation[0] != '\0';
     if (violated)
         printf("seed %llu: %s\n", (unsigned long long)last->seed, last->violation);
-    if (options->expect_violation) {
-        printf("mutant %d: %s after %llu runs\n", BT_MUTANT, violated ? "caught" : "NOT CAUGHT", (unsigned long long)total->runs);
+    if (options->mutant != NULL) {
+        printf("mutant %s: %s after %llu runs\n", options->mutant, violated ? "caught" : "NOT CAUGHT", (unsigned long long)total->runs);
         return violated ? 0 : 1;
     }
     print_counts(total);
@@ -115,7 +144,7 @@ int main(int count, char **arguments)
     sim_options options;
     if (!parse(count, arguments, &options))
         return 2;
-    if (options.expect_violation)
+    if (options.mutant != NULL)
         signal(SIGABRT, caught_by_abort);
     static sim_world world;
     sim_counts total = { 0 };

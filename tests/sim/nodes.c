@@ -243,8 +243,8 @@ void node_answer_end(sim_node *self)
         return;
     bt_owner_stats stats;
     bt_owner_stats_of(self->owner, &stats);
-    if (self->knew_the_lost && self->end_value < stats.proved.next_offset)
-        self->saw_low_end = true;
+    bool unmoved = self->knew_the_lost && stats.proved.next_offset == self->position_at_loss;
+    self->saw_low_end = self->saw_low_end || (unmoved && self->end_value < self->position_at_loss);
     bt_owner_on_log_end(self->owner, request, self->end_value, node_now(self));
 }
 

@@ -203,7 +203,7 @@ static void lose_suffix(sim_world *world)
         bt_owner_stats stats;
         bt_owner_stats_of(world->nodes[i].owner, &stats);
         world->nodes[i].knew_the_lost = stats.proved.height > forward.height;
-        world_note(world, "n%d is %s at %lld height %lld read %lld; log keeps height %lld", i, bt_owner_phase_name(bt_owner_phase_of(world->nodes[i].owner)), (long long)stats.proved.next_offset, (long long)stats.proved.height, (long long)stats.read_offset, (long long)forward.height);
+        world->nodes[i].position_at_loss = stats.proved.next_offset;
     }
     world->high_watermark = to;
     cut(world, to);
