@@ -1,0 +1,141 @@
+/* work - see work.h. One mutex and one condition: a worker's job is a round trip to a database, next to which the lock is nothing. */
+#include "query-api/server/work.h"
+
+#include "core/memory.h"
+#include "io/clock/clock.h"
+#include "io/log/log.h"
+
+#include <pthread.h>
+#include <stdio.h>
+
+typedef struct thread_of {
+    qa_work *work;
+    qa_worker worker;
+    pthread_t thread;
+    bool runs;
+} thread_of;
+
+struct qa_work {
+    qa_work_options options;
+    pthread_mutex_t lock;
+    pthread_cond_t pushed;
+    qa_call *first, *last;
+    size_t queued;
+    bool stopping;
+    thread_of *threads;
+};
+
+static qa_call *pop(qa_work *work)
+{
+    pthread_mutex_lock(&work->lock);
+    while (work->first == NULL && !work->stopping)
+        pthread_cond_wait(&work->pushed, &work->lock);
+    qa_call *call = work->first;
+    if (call != NULL) {
+        work->first = call->next;
+        if (work->first == NULL)
+            work->last = NULL;
+        work->queued--;
+    }
+    pthread_mutex_unlock(&work->lock);
+    return call;
+}
+
+static void *run(void *context)
+{
+    thread_of *self = context;
+    for (qa_call *call; (call = pop(self->work)) != NULL;) {
+        bt_log_set_correlation(call->http->correlation);
+        call->worker = &self->worker;
+        if (bt_clock_monotonic_us() - call->queued_mono_us > self->work->options.queue_limit_ms * 1000)
+            self->work->options.give_up(call);
+        else
+            self->work->options.serve(call);
+        bt_log_set_correlation(BT_STR(""));
+        bt_arena_reset(&self->worker.arena);
+    }
+    return NULL;
+}
+
+static bool start_thread(qa_work *work, thread_of *thread, bt_err *err)
+{
+    const qa_work_options *options = &work->options;
+    thread->work = work;
+    thread->worker.server = options->server;
+    bt_arena_init(&thread->worker.arena, 0);
+    thread->worker.pg = bt_pg_new(&(bt_pg_config){ .dsn = options->postgres_dsn,
+        .application_name = "berth-query-api",
+        .connect_timeout_ms = (int)options->postgres_timeout_ms,
+        .statement_timeout_ms = (int)options->postgres_timeout_ms });
+    thread->worker.redis = bt_redis_new(
+        &(bt_redis_config){ .url = options->redis_url, .connect_timeout_ms = (int)options->redis_timeout_ms, .command_timeout_ms = (int)options->redis_timeout_ms }, err);
+    if (thread->worker.redis == NULL)
+        return false;
+    thread->runs = pthread_create(&thread->thread, NULL, run, thread) == 0;
+    return thread->runs || bt_fail(err, BT_ERR_RETRY, 0, "cannot start worker threads");
+}
+
+bool qa_work_start(const qa_work_options *options, qa_work **ret_work, bt_err *err)
+{
+    qa_work *work = bt_alloc(sizeof *work);
+    work->options = *options;
+    work->threads = bt_alloc(sizeof *work->threads * (size_t)options->thread_count);
+    pthread_mutex_init(&work->lock, NULL);
+    pthread_cond_init(&work->pushed, NULL);
+    for (int i = 0; i < options->thread_count; i++)
+        if (!start_thread(work, &work->threads[i], err)) {
+            qa_work_stop(work);
+            return false;
+        }
+    *ret_work = work;
+    return true;
+}
+
+bool qa_work_push(qa_work *work, qa_call *call)
+{
+    call->next = NULL;
+    call->queued_mono_us = bt_clock_monotonic_us();
+    pthread_mutex_lock(&work->lock);
+    bool fits = (int64_t)work->queued < work->options.queue_max && !work->stopping;
+    if (fits) {
+        if (work->last != NULL)
+            work->last->next = call;
+        else
+            work->first = call;
+        work->last = call;
+        work->queued++;
+        pthread_cond_signal(&work->pushed);
+    }
+    pthread_mutex_unlock(&work->lock);
+    return fits;
+}
+
+size_t qa_work_queued(qa_work *work)
+{
+    pthread_mutex_lock(&work->lock);
+    size_t queued = work->queued;
+    pthread_mutex_unlock(&work->lock);
+    return queued;
+}
+
+void qa_work_stop(qa_work *work)
+{
+    if (work == NULL)
+        return;
+    pthread_mutex_lock(&work->lock);
+    work->stopping = true;
+    pthread_cond_broadcast(&work->pushed);
+    pthread_mutex_unlock(&work->lock);
+    for (int i = 0; i < work->options.thread_count; i++) {
+        thread_of *thread = &work->threads[i];
+        if (thread->runs)
+            pthread_join(thread->thread, NULL);
+        bt_pg_free(thread->worker.pg);
+        bt_redis_free(thread->worker.redis);
+        bt_arena_release(&thread->worker.arena);
+    }
+    pthread_cond_destroy(&work->pushed);
+    pthread_mutex_destroy(&work->lock);
+    bt_release(work->threads);
+    bt_release(work);
+}
