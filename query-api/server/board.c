@@ -49,30 +49,40 @@ void qa_board_free(qa_board *board)
 bt_str qa_board_kind(const qa_board *board) { return board->kind; }
 int32_t qa_board_partition_count(const qa_board *board) { return board->partition_count; }
 
+static bool has_reached(const qa_board *board, int source, const qa_wait *wait, bool *ret_stopped)
+{
+    bool reached = true;
+    for (size_t i = 0; i < wait->token_count; i++) {
+        const qa_token *token = &wait->tokens[i];
+        bool known = token->partition < board->counts[source];
+        const qa_position *position = &board->positions[source][token->partition];
+        if (known && position->next_offset > token->offset)
+            continue;
+        reached = false;
+        *ret_stopped = *ret_stopped || (known && position->stopped);
+    }
+    return reached;
+}
+
 /* What a wait's outcome is now; PARKED: it goes on waiting. */
 static qa_wait_outcome judged(const qa_board *board, const qa_wait *wait, int64_t now_us)
 {
-    bool any_up = false, reached = true, stopped = false;
+    bool any_reached = false, all_reached = true, stopped = false;
+    for (size_t i = 0; i < wait->token_count; i++)
+        if (board->partition_count > 0 && wait->tokens[i].partition >= board->partition_count)
+            return QA_WAIT_NO_PARTITION;
     for (int source = 0; source < QA_SOURCE_COUNT; source++) {
         if ((wait->needs >> source & 1) == 0 || !board->is_up[source])
             continue;
-        any_up = true;
-        for (size_t i = 0; i < wait->token_count; i++) {
-            const qa_token *token = &wait->tokens[i];
-            if (board->partition_count > 0 && token->partition >= board->partition_count)
-                return QA_WAIT_NO_PARTITION;
-            bool known = token->partition < board->counts[source];
-            if (known && board->positions[source][token->partition].next_offset > token->offset)
-                continue;
-            reached = false;
-            stopped = stopped || (known && board->positions[source][token->partition].stopped);
-        }
+        bool reached = has_reached(board, source, wait, &stopped);
+        any_reached = any_reached || reached;
+        all_reached = all_reached && reached;
     }
-    if (any_up && reached)
+    if (any_reached && (all_reached || now_us >= wait->grace_mono_us))
         return QA_WAIT_REACHED;
-    if (stopped)
+    if (stopped && !any_reached)
         return QA_WAIT_STOPPED;
-    return now_us >= wait->deadline_mono_us ? QA_WAIT_TIMED_OUT : QA_WAIT_PARKED;
+    return now_us >= wait->deadline_mono_us ? (any_reached ? QA_WAIT_REACHED : QA_WAIT_TIMED_OUT) : QA_WAIT_PARKED;
 }
 
 static void unlink_wait(qa_board *board, qa_wait *wait)

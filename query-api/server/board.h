@@ -36,7 +36,8 @@ typedef enum qa_wait_outcome {
 typedef struct qa_wait {
     const qa_token *tokens;
     size_t token_count;
-    unsigned needs;           /* QA_NEEDS_*: reached when each of these sources that is up has reached all tokens, and one is up */
+    unsigned needs;           /* QA_NEEDS_*: reached when each of these sources that is up has got to all tokens */
+    int64_t grace_mono_us;    /* from then on one of them is enough: either can answer, the other is slow, or was flushed */
     int64_t deadline_mono_us;
     void (*done)(struct qa_wait *wait, qa_wait_outcome outcome);
     struct qa_wait *next, *previous; /* the board's */

@@ -86,7 +86,9 @@ bool qa_check_parameters(qa_call *call)
         if (index < 0 && call->route->takes_any_parameter)
             continue;
         if (index < 0 || call->has[index]) {
-            qa_refuse(call, &qa_problem_bad_parameter, "", index < 0 ? "this path takes no such parameter" : "a parameter is repeated");
+            bt_str name = http->query[i].name;
+            name.size = name.size > 80 ? 80 : name.size;
+            qa_refuse(call, &qa_problem_bad_parameter, "", "the parameter \"" BT_STR_FMT "\" %s", BT_STR_ARG(name), index < 0 ? "is not one of this path" : "is repeated");
             return false;
         }
         call->has[index] = true;

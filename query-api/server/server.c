@@ -9,6 +9,7 @@
 #include "query-api/server/verify.h"
 
 #define WAIT_MAX_S 10
+#define GRACE_US 100000
 
 static void serve_on_worker(qa_call *call)
 {
@@ -118,6 +119,7 @@ void qa_serve(bt_http_request *request)
     call->wait = (qa_wait){ .tokens = call->tokens,
         .token_count = call->token_count,
         .needs = call->route->needs,
+        .grace_mono_us = request->received_mono_us + GRACE_US,
         .deadline_mono_us = request->received_mono_us + call->wait_s * 1000000,
         .done = wait_done };
     qa_wait_outcome outcome = qa_board_wait(call->server->board, &call->wait);
