@@ -6,6 +6,7 @@
 #include "core/avro.h"
 
 #include "core/utf8.h"
+#include "core/varint.h"
 
 typedef struct reader {
     const uint8_t *start, *end;
@@ -16,37 +17,30 @@ typedef struct reader {
 } reader;
 
 static const uint8_t *take_record(reader *r, const uint8_t *at, const bt_record_type *type, uint8_t *to);
+static const uint8_t *take_inner(reader *r, const uint8_t *at, const bt_record_type *type, uint8_t *to);
 
-static const uint8_t *fail_at(const reader *r, const uint8_t *at, const bt_field *field, const char *why)
+/* Kept out of the way of what succeeds. */
+__attribute__((cold, noinline)) static const uint8_t *fail_at(const reader *r, const uint8_t *at, const bt_field *field, const char *why)
 {
     bt_fail(r->err, BT_ERR_INPUT, BT_SCHEMA_MALFORMED, "%s.%s at byte %zu: %s", r->type->fullname, field->name,
             (size_t)(at - r->start) + r->offset_base, why);
     return NULL;
 }
 
-static inline const uint8_t *take_long(const uint8_t *at, const uint8_t *end, int64_t *ret_value)
-{
-    if (at < end && *at < 0x80) { /* most numbers are lengths and indices */
-        *ret_value = (int64_t)(*at >> 1) ^ -(int64_t)(*at & 1);
-        return at + 1;
-    }
-    return bt_varint_take(&at, end, ret_value) ? at : NULL;
-}
-
 static inline const uint8_t *take_int(const uint8_t *at, const uint8_t *end, int32_t *ret_value)
 {
     int64_t value;
-    at = take_long(at, end, &value);
+    at = bt_varint_next(at, end, &value);
     if (at == NULL || value < INT32_MIN || value > INT32_MAX)
         return NULL;
     *ret_value = (int32_t)value;
     return at;
 }
 
-static const uint8_t *take_text(reader *r, const uint8_t *at, const bt_field *field, uint32_t max, bool is_string, bt_str *ret_text)
+static inline const uint8_t *take_text(reader *r, const uint8_t *at, const bt_field *field, uint32_t max, bool is_string, bt_str *ret_text)
 {
     int64_t size;
-    const uint8_t *text = take_long(at, r->end, &size);
+    const uint8_t *text = bt_varint_next(at, r->end, &size);
     if (text == NULL || size < 0 || size > r->end - text)
         return fail_at(r, at, field, "its length does not fit the bytes that are left");
     if (size > max)
@@ -78,11 +72,12 @@ static inline const uint8_t *take_scalar(reader *r, const uint8_t *at, const bt_
             *(int64_t *)to = value;
         return next;
     }
-    next = take_long(at, r->end, (int64_t *)to);
+    next = bt_varint_next(at, r->end, (int64_t *)to);
     return next != NULL ? next : fail_at(r, at, field, "not a long");
 }
 
-static const uint8_t *take_value(reader *r, const uint8_t *at, const bt_field *field, uint8_t wire_kind, uint8_t kind, uint32_t max, uint8_t *to)
+static const uint8_t *take_value(reader *r, const uint8_t *at, const bt_field *field, uint8_t wire_kind, uint8_t kind, uint32_t max,
+                                 uint8_t *to)
 {
     switch ((bt_type_kind)wire_kind) {
     case BT_TYPE_BOOLEAN:
@@ -100,7 +95,7 @@ static const uint8_t *take_value(reader *r, const uint8_t *at, const bt_field *f
         memcpy(to, at, sizeof(bt_id));
         return at + sizeof(bt_id);
     case BT_TYPE_RECORD:
-        return take_record(r, at, field->record, to);
+        return take_inner(r, at, field->record, to);
     case BT_TYPE_ARRAY:
         break; /* take_array; arrays of arrays do not exist */
     }
@@ -120,7 +115,7 @@ static const uint8_t *take_branch(reader *r, const uint8_t *at, const bt_field *
 static const uint8_t *take_item(reader *r, const uint8_t *at, const bt_field *field, uint8_t *to)
 {
     if (field->item_wire_optional) {
-        bool present;
+        bool present = false;
         at = take_branch(r, at, field, &present);
         if (at == NULL || !present)
             return at; /* the storage is zeroed: a bt_str whose at is NULL */
@@ -137,7 +132,7 @@ static const uint8_t *take_plain_items(reader *r, const uint8_t *at, const bt_fi
         for (uint32_t f = 0; f < type->field_count; f++) {
             const bt_field *member = &type->fields[f];
             const uint8_t *next = member->kind == BT_TYPE_INT ? take_int(at, end, (int32_t *)(to + member->offset))
-                                                              : take_long(at, end, (int64_t *)(to + member->offset));
+                                                              : bt_varint_next(at, end, (int64_t *)(to + member->offset));
             if (next == NULL)
                 return fail_at(r, at, member, "not a number of its kind");
             at = next;
@@ -159,13 +154,13 @@ static const uint8_t *take_items(reader *r, const uint8_t *at, const bt_field *f
 static const uint8_t *take_block(reader *r, const uint8_t *at, const bt_field *field, int64_t *ret_count, const uint8_t **ret_block_end)
 {
     int64_t count, size;
-    const uint8_t *next = take_long(at, r->end, &count);
+    const uint8_t *next = bt_varint_next(at, r->end, &count);
     if (next == NULL || count == INT64_MIN)
         return fail_at(r, at, field, "not a count of items");
     *ret_block_end = NULL;
     if (count < 0) {
         count = -count;
-        next = take_long(next, r->end, &size);
+        next = bt_varint_next(next, r->end, &size);
         if (next == NULL || size < 0 || size > r->end - next)
             return fail_at(r, at, field, "a block's size does not fit the bytes that are left");
         *ret_block_end = next + size;
@@ -205,7 +200,7 @@ static const uint8_t *take_array(reader *r, const uint8_t *at, const bt_field *f
     uint8_t *items = NULL;
     size_t total = 0, capacity = 0;
     for (;;) {
-        int64_t count;
+        int64_t count = 0;
         const uint8_t *block = at, *block_end;
         at = take_block(r, at, field, &count, &block_end);
         if (at == NULL)
@@ -245,7 +240,7 @@ static void set_default(const bt_field *field, uint8_t *struct_at)
         *(bt_str *)to = bt_str_of(field->default_text);
 }
 
-/* A field that is optional, or stands on one side only: the general case. */
+/* A field that is optional, has changed its type, or stands on one side only: the general case. */
 static const uint8_t *take_uncommon(reader *r, const uint8_t *at, const bt_field *field, uint8_t *struct_at)
 {
     if (field->place == BT_PLACE_STRUCT_ONLY) {
@@ -277,24 +272,79 @@ static const uint8_t *take_past(reader *r, const uint8_t *at, const bt_field *fi
     return take_uncommon(r, at, field, scratch);
 }
 
-static const uint8_t *take_record(reader *r, const uint8_t *at, const bt_record_type *type, uint8_t *to)
+/* What every event begins with, without asking the table: it is frozen in place, and a third of a usual event. */
+static const uint8_t *take_meta(reader *r, const uint8_t *at, bt_meta *to)
+{
+    const bt_field *fields = bt_meta_type.fields;
+    if ((size_t)(r->end - at) < bt_meta_type.wire_size_min)
+        return fail_at(r, at, &fields[0], "cut short");
+    memcpy(&to->parent, at, sizeof to->parent);
+    const uint8_t *next = bt_varint_next(at + sizeof to->parent, r->end, &to->version);
+    if (next == NULL)
+        return fail_at(r, at + sizeof to->parent, &fields[1], "not a long");
+    at = next;
+    next = bt_varint_next(at, r->end, &to->time);
+    if (next == NULL)
+        return fail_at(r, at, &fields[2], "not a long");
+    at = next;
+    if ((size_t)(r->end - at) < sizeof to->command + sizeof to->body)
+        return fail_at(r, at, &fields[3], "cut short");
+    memcpy(&to->command, at, sizeof to->command);
+    memcpy(&to->body, at + sizeof to->command, sizeof to->body);
+    return take_text(r, at + sizeof to->command + sizeof to->body, &fields[5], BT_NAME_MAX, true, &to->actor);
+}
+
+static const uint8_t *take_inner(reader *r, const uint8_t *at, const bt_record_type *type, uint8_t *to)
 {
     const bt_record_type *outer = r->type;
     r->type = type;
-    for (uint32_t i = 0; i < type->field_count; i++) {
-        const bt_field *field = &type->fields[i];
-        if (field->place == BT_PLACE_WIRE_ONLY)
-            at = take_past(r, at, field);
-        else if (field->optional || field->wire_optional || field->place != BT_PLACE_BOTH)
-            at = take_uncommon(r, at, field, to);
-        else if (field->wire_kind == BT_TYPE_ARRAY)
-            at = take_array(r, at, field, to);
-        else
-            at = take_value(r, at, field, field->wire_kind, field->kind, field->max, to + field->offset);
-        if (at == NULL)
-            return NULL;
-    }
+    at = type == &bt_meta_type ? take_meta(r, at, (bt_meta *)to) : take_record(r, at, type, to);
     r->type = outer;
+    return at;
+}
+
+/* A field that is the same in bytes and struct. */
+static inline const uint8_t *take_direct(reader *r, const uint8_t *at, const bt_field *field, uint8_t *struct_at)
+{
+    uint8_t *to = struct_at + field->offset;
+    const uint8_t *next;
+    switch ((bt_type_kind)field->kind) {
+    case BT_TYPE_INT:
+        next = take_int(at, r->end, (int32_t *)to);
+        return next != NULL ? next : fail_at(r, at, field, "not an int");
+    case BT_TYPE_LONG:
+    case BT_TYPE_TIME_US:
+        next = bt_varint_next(at, r->end, (int64_t *)to);
+        return next != NULL ? next : fail_at(r, at, field, "not a long");
+    case BT_TYPE_STRING:
+        return take_text(r, at, field, field->max, true, (bt_str *)to);
+    case BT_TYPE_ID:
+        if ((size_t)(r->end - at) < sizeof(bt_id))
+            return fail_at(r, at, field, "cut short");
+        memcpy(to, at, sizeof(bt_id));
+        return at + sizeof(bt_id);
+    case BT_TYPE_RECORD:
+        return take_inner(r, at, field->record, to);
+    case BT_TYPE_ARRAY:
+        return take_array(r, at, field, struct_at);
+    case BT_TYPE_BOOLEAN:
+    case BT_TYPE_BYTES:
+        return take_value(r, at, field, field->kind, field->kind, field->max, to);
+    }
+    return NULL;
+}
+
+static const uint8_t *take_record(reader *r, const uint8_t *at, const bt_record_type *type, uint8_t *to)
+{
+    const bt_field *end = type->fields + type->field_count;
+    for (const bt_field *field = type->fields; field < end && at != NULL; field++) {
+        if (field->direct)
+            at = take_direct(r, at, field, to);
+        else if (field->place == BT_PLACE_WIRE_ONLY)
+            at = take_past(r, at, field);
+        else
+            at = take_uncommon(r, at, field, to);
+    }
     return at;
 }
 

@@ -5,8 +5,7 @@
 #include "core/avro.h"
 
 #include "core/utf8.h"
-
-#define VARINT_SIZE_MAX 10
+#include "core/varint.h"
 
 typedef struct writer {
     uint8_t *at, *end; /* the room: from here to there */
@@ -15,22 +14,24 @@ typedef struct writer {
     const bt_record_type *type; /* for messages: what is being written */
 } writer;
 
-_Static_assert(VARINT_SIZE_MAX + sizeof(bt_id) < BT_AVRO_SLACK, "what is asked for ahead is within what the header says");
+_Static_assert(BT_VARINT_SIZE_MAX + sizeof(bt_id) < BT_AVRO_SLACK, "what is asked for ahead is within what the header says");
 
 static bool put_record(writer *w, const bt_record_type *type, const uint8_t *from);
 
-static bool fail_in(const writer *w, const bt_field *field, const char *why)
+/* Kept out of the way of what succeeds. */
+__attribute__((cold, noinline)) static bool fail_in(const writer *w, const bt_field *field, const char *why)
 {
     return bt_fail(w->err, BT_ERR_INPUT, BT_SCHEMA_MALFORMED, "%s.%s: %s", w->type->fullname, field->name, why);
 }
 
 /* Makes room for size more bytes. The buffer's own size has not moved, so what was put so far is room in use. */
-static bool room_grow(writer *w, size_t size)
+__attribute__((cold, noinline)) static bool room_grow(writer *w, size_t size)
 {
     bt_buf *out = w->out;
     size_t used = (size_t)(w->at - (out->at + out->size)), left = out->size_max - out->size;
     if (size > left - used)
-        return bt_fail(w->err, BT_ERR_INPUT, BT_SCHEMA_MALFORMED, "%s: encoded, it passes the limit of %zu bytes", w->type->fullname, out->size_max);
+        return bt_fail(w->err, BT_ERR_INPUT, BT_SCHEMA_MALFORMED, "%s: encoded, it passes the limit of %zu bytes", w->type->fullname,
+                       out->size_max);
     size_t wanted = (used + size) * 2 < left ? (used + size) * 2 : left;
     uint8_t *room = bt_buf_reserve(out, wanted);
     bt_assert(room != NULL);
@@ -41,34 +42,22 @@ static bool room_grow(writer *w, size_t size)
 
 static inline bool room_for(writer *w, size_t size) { return (size_t)(w->end - w->at) >= size || room_grow(w, size); }
 
-/* Room for VARINT_SIZE_MAX was made. */
-static inline uint8_t *put_long(uint8_t *at, int64_t value)
-{
-    uint64_t left = ((uint64_t)value << 1) ^ (uint64_t)(value >> 63);
-    while (left >= 0x80) {
-        *at++ = (uint8_t)(left | 0x80);
-        left >>= 7;
-    }
-    *at++ = (uint8_t)left;
-    return at;
-}
-
-static bool put_text(writer *w, const bt_field *field, uint32_t max, bool is_string, bt_str text)
+static inline bool put_text(writer *w, const bt_field *field, uint32_t max, bool is_string, bt_str text)
 {
     if (text.size > max)
         return fail_in(w, field, "longer than berth.max");
     if (is_string && !bt_utf8_is_valid(text.at, text.size))
         return fail_in(w, field, "not UTF-8");
-    if (!room_for(w, VARINT_SIZE_MAX + text.size))
+    if (!room_for(w, BT_VARINT_SIZE_MAX + text.size))
         return false;
-    w->at = put_long(w->at, (int64_t)text.size);
+    w->at = bt_varint_put(w->at, (int64_t)text.size);
     if (text.size > 0)
         memcpy(w->at, text.at, text.size);
     w->at += text.size;
     return true;
 }
 
-static bool put_value(writer *w, const bt_field *field, uint8_t kind, uint32_t max, const uint8_t *from)
+static inline bool put_value(writer *w, const bt_field *field, uint8_t kind, uint32_t max, const uint8_t *from)
 {
     if (!room_for(w, sizeof(bt_id)))
         return false;
@@ -77,11 +66,11 @@ static bool put_value(writer *w, const bt_field *field, uint8_t kind, uint32_t m
         *w->at++ = *(const bool *)from;
         return true;
     case BT_TYPE_INT:
-        w->at = put_long(w->at, *(const int32_t *)from);
+        w->at = bt_varint_put(w->at, *(const int32_t *)from);
         return true;
     case BT_TYPE_LONG:
     case BT_TYPE_TIME_US:
-        w->at = put_long(w->at, *(const int64_t *)from);
+        w->at = bt_varint_put(w->at, *(const int64_t *)from);
         return true;
     case BT_TYPE_STRING:
         return put_text(w, field, max, true, *(const bt_str *)from);
@@ -108,9 +97,9 @@ static bool put_plain_items(writer *w, const bt_field *field, const uint8_t *ite
         for (uint32_t f = 0; f < type->field_count; f++) {
             const bt_field *member = &type->fields[f];
             const uint8_t *from = items + member->offset;
-            if (!room_for(w, VARINT_SIZE_MAX))
+            if (!room_for(w, BT_VARINT_SIZE_MAX))
                 return false;
-            w->at = put_long(w->at, member->kind == BT_TYPE_INT ? *(const int32_t *)from : *(const int64_t *)from);
+            w->at = bt_varint_put(w->at, member->kind == BT_TYPE_INT ? *(const int32_t *)from : *(const int64_t *)from);
         }
     }
     return true;
@@ -143,10 +132,10 @@ static bool put_array(writer *w, const bt_field *field, const uint8_t *struct_at
     uint32_t count = *(const uint32_t *)(struct_at + field->count_offset);
     if (count > field->max)
         return fail_in(w, field, "more items than berth.max");
-    if (!room_for(w, VARINT_SIZE_MAX + 1))
+    if (!room_for(w, BT_VARINT_SIZE_MAX + 1))
         return false;
     if (count > 0) {
-        w->at = put_long(w->at, count);
+        w->at = bt_varint_put(w->at, count);
         if (!put_items(w, field, items, count) || !room_for(w, 1))
             return false;
     }
@@ -154,26 +143,45 @@ static bool put_array(writer *w, const bt_field *field, const uint8_t *struct_at
     return true;
 }
 
+/* Without asking the table, as take_meta reads it. */
+static bool put_meta(writer *w, const bt_meta *from)
+{
+    if (!room_for(w, sizeof from->parent + 2 * BT_VARINT_SIZE_MAX))
+        return false;
+    memcpy(w->at, &from->parent, sizeof from->parent);
+    w->at = bt_varint_put(bt_varint_put(w->at + sizeof from->parent, from->version), from->time);
+    if (!room_for(w, sizeof from->command + sizeof from->body))
+        return false;
+    memcpy(w->at, &from->command, sizeof from->command);
+    memcpy(w->at + sizeof from->command, &from->body, sizeof from->body);
+    w->at += sizeof from->command + sizeof from->body;
+    return put_text(w, &bt_meta_type.fields[5], BT_NAME_MAX, true, from->actor);
+}
+
 static bool put_record(writer *w, const bt_record_type *type, const uint8_t *from)
 {
     const bt_record_type *outer = w->type;
+    const bt_field *end = type->fields + type->field_count;
     w->type = type;
-    for (uint32_t i = 0; i < type->field_count; i++) {
-        const bt_field *field = &type->fields[i];
+    bool good = true;
+    if (type == &bt_meta_type) {
+        good = put_meta(w, (const bt_meta *)from);
+        end = type->fields;
+    }
+    for (const bt_field *field = type->fields; field < end && good; field++) {
         if (field->optional) {
             bool present = *(const bool *)(from + field->has_offset);
-            if (!room_for(w, 1))
-                return false;
-            *w->at++ = present ? 2 : 0;
-            if (!present)
+            good = room_for(w, 1);
+            if (good)
+                *w->at++ = present ? 2 : 0;
+            if (!good || !present)
                 continue;
         }
-        bool done = field->kind == BT_TYPE_ARRAY ? put_array(w, field, from) : put_value(w, field, field->kind, field->max, from + field->offset);
-        if (!done)
-            return false;
+        good =
+            field->kind == BT_TYPE_ARRAY ? put_array(w, field, from) : put_value(w, field, field->kind, field->max, from + field->offset);
     }
     w->type = outer;
-    return true;
+    return good;
 }
 
 bool bt_avro_encode(const bt_record_type *type, const void *data, bt_buf *out, bt_err *err)

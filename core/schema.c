@@ -12,8 +12,12 @@ static const bt_field meta_fields[] = {
     { .name = "body", .kind = BT_TYPE_ID, .wire_kind = BT_TYPE_ID, .offset = offsetof(bt_meta, body) },
     { .name = "actor", .kind = BT_TYPE_STRING, .wire_kind = BT_TYPE_STRING, .offset = offsetof(bt_meta, actor), .max = BT_NAME_MAX },
 };
-const bt_record_type bt_meta_type = { .name = "Meta", .fullname = "berth.Meta", .fields = meta_fields, .field_count = BT_COUNT_OF(meta_fields),
-                                      .struct_size = sizeof(bt_meta), .wire_size_min = 51 };
+const bt_record_type bt_meta_type = { .name = "Meta",
+                                      .fullname = "berth.Meta",
+                                      .fields = meta_fields,
+                                      .field_count = BT_COUNT_OF(meta_fields),
+                                      .struct_size = sizeof(bt_meta),
+                                      .wire_size_min = 51 };
 
 const bt_schema_version *bt_schema_set_find(const bt_schema_set *set, uint32_t schema_id)
 {
@@ -23,11 +27,13 @@ const bt_schema_version *bt_schema_set_find(const bt_schema_set *set, uint32_t s
 bool bt_event_decode_from(const bt_schema_set *set, bt_bytes value, bt_arena *arena, bt_event *ret_event, bt_err *err)
 {
     if (value.size < BT_WIRE_VALUE_MIN || value.at[0] != 0)
-        return bt_fail(err, BT_ERR_INPUT, BT_SCHEMA_MALFORMED, "not an event: %zu bytes, first byte %d", value.size, value.size > 0 ? value.at[0] : -1);
+        return bt_fail(err, BT_ERR_INPUT, BT_SCHEMA_MALFORMED, "not an event: %zu bytes, first byte %d", value.size,
+                       value.size > 0 ? value.at[0] : -1);
     uint32_t schema_id = bt_record_schema_id(value);
     const bt_schema_version *version = bt_schema_set_find(set, schema_id);
     if (version == NULL)
-        return bt_fail(err, BT_ERR_INPUT, BT_SCHEMA_UNKNOWN, "schema id %u is not known to this program: it was built before that version", schema_id);
+        return bt_fail(err, BT_ERR_INPUT, BT_SCHEMA_UNKNOWN, "schema id %u is not known to this program: it was built before that version",
+                       schema_id);
     void *data = bt_arena_try_take(arena, version->writer->struct_size);
     if (data == NULL)
         return bt_fail(err, BT_ERR_INPUT, BT_SCHEMA_MALFORMED, "%s: more than the arena may hold", version->writer->fullname);
@@ -45,7 +51,8 @@ bool bt_event_encode(bt_event event, bt_buf *out, bt_err *err)
     size_t size = out->size;
     uint8_t prefix[BT_WIRE_PREFIX_SIZE] = { 0, (uint8_t)(id >> 24), (uint8_t)(id >> 16), (uint8_t)(id >> 8), (uint8_t)id };
     if (out->overflow || out->size_max - out->size < sizeof prefix)
-        return bt_fail(err, BT_ERR_INPUT, BT_SCHEMA_MALFORMED, "%s: no room for it in %zu bytes", event.type->record->fullname, out->size_max);
+        return bt_fail(err, BT_ERR_INPUT, BT_SCHEMA_MALFORMED, "%s: no room for it in %zu bytes", event.type->record->fullname,
+                       out->size_max);
     bt_buf_write(out, prefix, sizeof prefix);
     if (bt_avro_encode(event.type->record, event.data, out, err))
         return true;

@@ -6,8 +6,9 @@
  *   namespace berth.trip, record SeatsHeld     struct trip_seats_held, bt_record_type trip_seats_held_type
  *   the same, as an event or command           bt_message_type trip_seats_held_message
  *   a record that begins with its kind's name  trip_opened, not trip_trip_opened (likewise log_opened)
- *   the kind's events, commands                enum trip_event { TRIP_EVENT_TRIP_OPENED, ... }, enum trip_command { TRIP_COMMAND_OPEN_TRIP, ... }
- *                                              trip_events[TRIP_EVENT_COUNT], trip_commands[TRIP_COMMAND_COUNT]: their messages, by enum
+ *   the kind's events                          enum trip_event { TRIP_EVENT_TRIP_OPENED, ... }
+ *   the kind's commands                        enum trip_command { TRIP_COMMAND_OPEN_TRIP, ... }
+ *   their messages, by enum                    trip_events[TRIP_EVENT_COUNT], trip_commands[TRIP_COMMAND_COUNT]
  *   berth.Meta                                 bt_meta (core/forward.h);  berth.Id is bt_id
  *   nested records                             trip_place, trip_point, trip_section ...
  *   boolean int long                           bool, int32_t, int64_t (timestamp-micros: int64_t microseconds)
@@ -63,6 +64,7 @@ typedef struct bt_field {
     uint8_t wire_kind;       /* in the bytes; another only where an older version is read: int for long */
     uint8_t item_kind;       /* of an array's items */
     uint8_t item_wire_kind;
+    bool direct;             /* stands in both, the same in both, not optional: the codec's short way */
     bool optional;           /* ["null", T] in the struct */
     bool wire_optional;      /* in the bytes; false where an older version was not yet optional */
     bool item_optional;      /* array of ["null", string] */

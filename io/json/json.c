@@ -93,7 +93,8 @@ static const char *wanted(uint8_t kind)
 
 static const char *found(json_t *node)
 {
-    static const char *const names[] = { "an object", "an array", "a string", "a whole number", "a number with a fraction or exponent", "true", "false", "null" };
+    static const char *const names[] = { "an object", "an array", "a string", "a whole number", "a number with a fraction or exponent",
+                                         "true",      "false",    "null" };
     return names[json_typeof(node)];
 }
 
@@ -258,7 +259,8 @@ static bool decode_field(reader *r, const bt_field *field, json_t *node, uint8_t
         return decode_absent(r, field, to);
     if (field->optional)
         *(bool *)(to + field->has_offset) = true;
-    return field->kind == BT_TYPE_ARRAY ? decode_array(r, field, node, to) : decode_value(r, field, field->kind, field->max, node, to + field->offset);
+    return field->kind == BT_TYPE_ARRAY ? decode_array(r, field, node, to)
+                                        : decode_value(r, field, field->kind, field->max, node, to + field->offset);
 }
 
 static bool refuse_unknown(reader *r, const bt_record_type *type, const char *key)
@@ -268,7 +270,8 @@ static bool refuse_unknown(reader *r, const bt_record_type *type, const char *ke
     for (uint32_t i = 0; i < type->field_count && size < sizeof known; i++)
         size += (size_t)snprintf(known + size, sizeof known - size, "%s%s", i == 0 ? "" : ", ", type->fields[i].name);
     pointer_push(r, key);
-    return refuse(r, BT_JSON_UNKNOWN_FIELD, type->field_count == 0 ? "is not known; no field is%s" : "is not known; the fields are %s", known);
+    return refuse(r, BT_JSON_UNKNOWN_FIELD, type->field_count == 0 ? "is not known; no field is%s" : "is not known; the fields are %s",
+                  known);
 }
 
 static bool decode_record(reader *r, const bt_record_type *type, json_t *node, uint8_t *to)
@@ -330,7 +333,8 @@ static bool refuse_parse(reader *r, const json_error_t *error)
         return refuse(r, BT_JSON_BAD_VALUE, "line %d, column %d: a number is out of range", error->line, error->column);
     case json_error_null_character:
     case json_error_null_byte_in_key:
-        return refuse(r, BT_JSON_BAD_VALUE, "line %d, column %d: a string holds a zero character (\\u0000), which nothing here may", error->line, error->column);
+        return refuse(r, BT_JSON_BAD_VALUE, "line %d, column %d: a string holds a zero character (\\u0000), which nothing here may",
+                      error->line, error->column);
     default:
         return refuse(r, BT_JSON_MALFORMED, "not JSON at line %d, column %d", error->line, error->column);
     }
@@ -360,7 +364,8 @@ static bool decode_text_of_body(reader *r, const bt_record_type *type, bt_str te
     json_t *root = json_loadb(text.at, text.size, JSON_REJECT_DUPLICATES, &error);
     if (root == NULL)
         return refuse_parse(r, &error);
-    bool good = json_is_object(root) ? decode_record(r, type, root, ret_struct) : refuse(r, BT_JSON_MALFORMED, "the body is %s; send a JSON object", found(root));
+    bool good = json_is_object(root) ? decode_record(r, type, root, ret_struct)
+                                     : refuse(r, BT_JSON_MALFORMED, "the body is %s; send a JSON object", found(root));
     json_decref(root);
     return good;
 }

@@ -31,6 +31,7 @@ typedef struct bt_json_problem {
  * type that needs no field.
  *   err  BT_ERR_INPUT with ret_problem filled: the client's mistake; the message is pointer and detail
  *        BT_ERR_RETRY: the arena's limit was passed; ret_problem says so as a bad value */
-bool bt_json_decode(const bt_record_type *type, bt_str text, bt_arena *arena, void *ret_struct, bt_json_problem *ret_problem, bt_err *err) BT_MUST_CHECK;
+bool bt_json_decode(const bt_record_type *type, bt_str text, bt_arena *arena, void *ret_struct, bt_json_problem *ret_problem,
+                    bt_err *err) BT_MUST_CHECK;
 
 #endif

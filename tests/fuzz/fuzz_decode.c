@@ -1,8 +1,8 @@
 /* fuzz_decode - hostile record values: our decoder must not crash, and must agree with avro-c about what they mean.
  *
- * What we take, avro-c takes, with the same values, and it is the same after it was written and read again. What we refuse and avro-c takes is
- * either against a rule that it does not know (ceilings, UTF-8, booleans), or not in the one form that writers use: avro-c's own writing of it we then take.
- * Built with BERTH_FUZZ=ON it is a libFuzzer target; else a program that replays the files and folders it is given. */
+ * What we take, avro-c takes, with the same values, and it is the same after it was written and read again. What we refuse and avro-c takes
+ * is either against a rule that it does not know (ceilings, UTF-8, booleans), or not in the one form that writers use: avro-c's own writing
+ * of it we then take. Built with BERTH_FUZZ=ON it is a libFuzzer target; else a program that replays the files and folders it is given. */
 #include "core/avro.h"
 #include "tests/support/oracle.h"
 
@@ -91,7 +91,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     bt_arena_init(&arena, 0);
     bool taken = bt_event_decode(value, &arena, &event, &err);
     snprintf(stage, sizeof stage, "%s", taken ? "taken" : err.message);
-    const bt_schema_version *version = size < BT_WIRE_PREFIX_SIZE || data[0] != 0 ? NULL : bt_schema_set_find(&bt_schemas, bt_record_schema_id(value));
+    const bt_schema_version *version =
+        size < BT_WIRE_PREFIX_SIZE || data[0] != 0 ? NULL : bt_schema_set_find(&bt_schemas, bt_record_schema_id(value));
     MUST(!taken || version != NULL);
     if (taken)
         check_again(event, &arena);

@@ -1,4 +1,5 @@
-/* replay - a fuzz target without a fuzzer: runs it once on each file of the folders it is given, so that what was found once stays found. */
+/* replay - a fuzz target without a fuzzer: runs it once on each file of the folders it is given, so that what was found
+ * once stays found. */
 #include <dirent.h>
 #include <stdint.h>
 #include <stdio.h>

@@ -133,7 +133,8 @@ def ours_to_fastavro(pipe, versions):
 
 def fastavro_to_ours(pipe, versions, newest):
     chance = random.Random(1)
-    sent = [(version, encoded(version, random_value(chance, version, version.schema, {}))) for version in versions.values() for _ in range(ROUNDS)]
+    writers = [version for version in versions.values() for _ in range(ROUNDS)]
+    sent = [(version, encoded(version, random_value(chance, version, version.schema, {}))) for version in writers]
     feed = "".join(f"{version.id}\t{data.hex()}\n" for version, data in sent)
     answers = subprocess.run([pipe, "absorb"], input=feed, check=True, capture_output=True, text=True).stdout.split("\n")[:-1]
     assert len(answers) == len(sent)

@@ -83,7 +83,7 @@ class GateTest(unittest.TestCase):
             (field("x", array(array("int")), max=3), "$.fields[4].type.items", "an array of arrays"),
             (field("x", array(["null", "int"]), max=3), "$.fields[4].type.items[1]", "only strings may be null in an array"),
             (field("x", {"type": "fixed", "name": "F", "size": 8}), "$.fields[4].type", "the only fixed type is berth.Id"),
-            (field("x", {"type": "long", "logicalType": "timestamp-millis"}), "$.fields[4].type", "the only logical type is timestamp-micros"),
+            (field("x", {"type": "long", "logicalType": "date"}), "$.fields[4].type", "the only logical type is timestamp-micros"),
             (field("x", "string"), "$.fields[4]", "needs \"berth.max\""),
             (field("x", "string", max=0), "$.fields[4]", "needs \"berth.max\""),
             (field("x", "string", max=2**20 + 1), "$.fields[4]", "1 to 1048576"),
@@ -117,9 +117,14 @@ class GateTest(unittest.TestCase):
                 self.refused(path, why)
 
     def test_a_mistake_in_the_record__is_an_error(self):
-        cases = [({"doc": None}, "$", "record Sold needs a \"doc\""), ({"fields": None}, "$", "record Sold needs \"fields\""),
-                 ({"namespace": "berth.other"}, "$", "its place says berth.demo.Sold"), ({"namespace": "else"}, "$", "the namespace is berth.<kind>"),
-                 ({"type": "enum"}, "$", "a schema is one record"), ({"aliases": ["Old"]}, "$", "attribute \"aliases\"")]
+        cases = [
+            ({"doc": None}, "$", "record Sold needs a \"doc\""),
+            ({"fields": None}, "$", "record Sold needs \"fields\""),
+            ({"namespace": "berth.other"}, "$", "its place says berth.demo.Sold"),
+            ({"namespace": "else"}, "$", "the namespace is berth.<kind>"),
+            ({"type": "enum"}, "$", "a schema is one record"),
+            ({"aliases": ["Old"]}, "$", "attribute \"aliases\""),
+        ]
         for change, path, why in cases:
             with self.subTest(change=change):
                 self.folder.write(**change)
@@ -167,17 +172,23 @@ class GateTest(unittest.TestCase):
         place = fields[3]["type"]["items"]
         place_without_row = record("Place", place["fields"][1])
         place_with_more = record("Place", *place["fields"], field("new", "int"))
+        now, then = "demo/events/Sold.avsc", "demo/past/Sold.v1.avsc"  # which of the two cannot read the other
+
+        def instead_of(index, changed):
+            return fields[:index] + [changed] + fields[index + 1:]
+
+        items = "$.fields[3].type.items.fields"
         cases = [
-            (fields + [field("new", "int")], "$.fields[4]", "new is not in", "demo/events/Sold.avsc"),
-            (fields[:1] + fields[2:], "$.fields[1]", "seat is not in", "demo/past/Sold.v1.avsc"),
-            (fields[:1] + [field("chair", "int", default=0)] + fields[2:], "$.fields[1]", "seat is not in", "demo/past/Sold.v1.avsc"),
-            (fields[:1] + [field("seat", "long")] + fields[2:], "$.fields[1]", "seat is int, and cannot read long", "demo/past/Sold.v1.avsc"),
-            (fields[:1] + [field("seat", "boolean")] + fields[2:], "$.fields[1]", "seat is boolean, and cannot read int", "demo/events/Sold.avsc"),
-            (fields[:1] + [field("seat", ["null", "int"], default=None)] + fields[2:], "$.fields[1]", "cannot read a null", "demo/past/Sold.v1.avsc"),
-            (fields[:2] + [field("note", "string", max=19, default="")] + fields[3:], "$.fields[2]", "the ceiling of note is lower", "demo/events/Sold.avsc"),
-            (fields[:2] + [field("note", "string", max=21, default="")] + fields[3:], "$.fields[2]", "the ceiling of note is lower", "demo/past/Sold.v1.avsc"),
-            (fields[:3] + [field("places", array(place_without_row), max=8)], "$.fields[3].type.items.fields[0]", "row is not in", "demo/past/Sold.v1.avsc"),
-            (fields[:3] + [field("places", array(place_with_more), max=8)], "$.fields[3].type.items.fields[2]", "new is not in", "demo/events/Sold.avsc"),
+            (fields + [field("new", "int")], "$.fields[4]", "new is not in", now),
+            (fields[:1] + fields[2:], "$.fields[1]", "seat is not in", then),
+            (instead_of(1, field("chair", "int", default=0)), "$.fields[1]", "seat is not in", then),
+            (instead_of(1, field("seat", "long")), "$.fields[1]", "seat is int, and cannot read long", then),
+            (instead_of(1, field("seat", "boolean")), "$.fields[1]", "seat is boolean, and cannot read int", now),
+            (instead_of(1, field("seat", ["null", "int"], default=None)), "$.fields[1]", "cannot read a null", then),
+            (instead_of(2, field("note", "string", max=19, default="")), "$.fields[2]", "the ceiling of note is lower", now),
+            (instead_of(2, field("note", "string", max=21, default="")), "$.fields[2]", "the ceiling of note is lower", then),
+            (instead_of(3, field("places", array(place_without_row), max=8)), f"{items}[0]", "row is not in", then),
+            (instead_of(3, field("places", array(place_with_more), max=8)), f"{items}[2]", "new is not in", now),
         ]
         before = (self.folder.path / "ids.tsv").read_text()
         for changed, path, why, file in cases:
@@ -218,8 +229,13 @@ class GateTest(unittest.TestCase):
     def test_rows_that_were_moved_or_cut__are_refused(self):
         path = self.folder.path / "ids.tsv"
         row = path.read_text()
-        for changed, why in [(row.replace("\n1\t", "\n2\t"), "id 2 is not the next"), (row.replace("\t1\tdemo", "\t2\tdemo"), "version 2 of"),
-                             (row.replace("\tdemo/past/Sold.v1.avsc", ""), "needs five cells"), (row.replace(".v1.avsc", ".v9.avsc"), "No such file")]:
+        cases = [
+            (row.replace("\n1\t", "\n2\t"), "id 2 is not the next"),
+            (row.replace("\t1\tdemo", "\t2\tdemo"), "version 2 of"),
+            (row.replace("\tdemo/past/Sold.v1.avsc", ""), "needs five cells"),
+            (row.replace(".v1.avsc", ".v9.avsc"), "No such file"),
+        ]
+        for changed, why in cases:
             with self.subTest(why=why):
                 path.write_text(changed)
                 self.refused(None, why, file="")

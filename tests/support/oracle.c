@@ -183,7 +183,8 @@ bool oracle_equal(const bt_record_type *type, const void *data, const avro_value
             return false;
         if (!present)
             continue;
-        if (!(field->kind == BT_TYPE_ARRAY ? array_equal(field, at, &member) : value_equal(field, field->kind, at + field->offset, &member)))
+        if (!(field->kind == BT_TYPE_ARRAY ? array_equal(field, at, &member)
+                                           : value_equal(field, field->kind, at + field->offset, &member)))
             return false;
     }
     return true;
@@ -230,7 +231,8 @@ bool oracle_within_rules(const bt_record_type *type, const avro_value_t *value)
             continue;
         if (!unwrap(&member, &present))
             return false;
-        if (present && !(field->kind == BT_TYPE_ARRAY ? array_within(field, &member) : item_within(field, field->kind, field->max, &member)))
+        if (present &&
+            !(field->kind == BT_TYPE_ARRAY ? array_within(field, &member) : item_within(field, field->kind, field->max, &member)))
             return false;
     }
     return true;

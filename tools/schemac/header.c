@@ -54,7 +54,8 @@ static void put_member(const sc_tree *tree, const sc_field *field, bt_buf *out)
         sc_put(out, "    %s %s;\n", c_type(tree->arena, field->kind, field->record), field->name);
         return;
     }
-    sc_put(out, "    const %s *%s;%s\n", c_type(tree->arena, field->item_kind, field->record), field->name, field->item_optional ? " /* at is NULL for null */" : "");
+    sc_put(out, "    const %s *%s;%s\n", c_type(tree->arena, field->item_kind, field->record), field->name,
+           field->item_optional ? " /* at is NULL for null */" : "");
     sc_put(out, "    uint32_t %s_count;\n", field->name);
 }
 
@@ -73,7 +74,8 @@ static void put_struct(const sc_tree *tree, const sc_record *record, bt_buf *out
     for (size_t i = 0; i < record->field_count; i++) {
         const sc_field *field = &record->fields[i];
         if (field->max > 0)
-            sc_put(out, "#define %s_%s_MAX %u /* %s */\n", upper, sc_upper(tree->arena, field->name), field->max, field->kind == BT_TYPE_ARRAY ? "items" : "bytes");
+            sc_put(out, "#define %s_%s_MAX %u /* %s */\n", upper, sc_upper(tree->arena, field->name), field->max,
+                   field->kind == BT_TYPE_ARRAY ? "items" : "bytes");
         if (field->item_max > 0)
             sc_put(out, "#define %s_%s_ITEM_MAX %u /* bytes */\n", upper, sc_upper(tree->arena, field->name), field->item_max);
     }

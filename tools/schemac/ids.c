@@ -60,7 +60,11 @@ static bool row_parse(sc_tree *tree, char *line, const char *file, const char *l
         return sc_fail(file, line_path, "more than five cells");
     if (tree->version_count == SC_VERSIONS_MAX)
         return sc_fail(file, line_path, "more than %d versions", SC_VERSIONS_MAX);
-    sc_version row = { .id = (uint32_t)strtoul(cells[0], NULL, 10), .subject = cells[1], .version = atoi(cells[2]), .path = cells[3], .fingerprint = cells[4] };
+    sc_version row = { .id = (uint32_t)strtoul(cells[0], NULL, 10),
+                       .subject = cells[1],
+                       .version = atoi(cells[2]),
+                       .path = cells[3],
+                       .fingerprint = cells[4] };
     if (!row_check(tree, &row, file, line_path))
         return false;
     tree->versions[tree->version_count++] = row;
@@ -104,7 +108,9 @@ static bool compatible(const sc_tree *tree, const sc_schema *current, sc_rule ru
         if (!sc_can_read(tree->arena, current->root, current->file, old->frozen->root, old->frozen->file))
             return false;
         if (rule == SC_RULE_FULL && !sc_can_read(tree->arena, old->frozen->root, old->frozen->file, current->root, current->file))
-            return sc_fail(current->file, NULL, "is not FULL_TRANSITIVE compatible with %s (above): undo the change, or give it as a new record", old->frozen->file);
+            return sc_fail(current->file, NULL,
+                           "is not FULL_TRANSITIVE compatible with %s (above): undo the change, or give it as a new record",
+                           old->frozen->file);
     }
     return true;
 }
@@ -118,9 +124,11 @@ bool sc_gate_check(const sc_tree *tree, sc_rule rule)
             const sc_version *newest = newest_of(tree, current);
             bool fits = compatible(tree, current, rule);
             if (fits && newest == NULL)
-                fits = sc_fail(current->file, "$", "has no id yet: run schemac --schemas %s --freeze, and commit what it writes", tree->folder);
+                fits = sc_fail(current->file, "$", "has no id yet: run schemac --schemas %s --freeze, and commit what it writes",
+                               tree->folder);
             else if (fits && !bt_str_equal(newest->frozen->text, current->text))
-                fits = sc_fail(current->file, "$", "differs from its frozen version %d (%s): undo the change, or run schemac --schemas %s --freeze to make version %d",
+                fits = sc_fail(current->file, "$", "differs from its frozen version %d (%s): undo the change, or run schemac "
+                               "--schemas %s --freeze to make version %d",
                                newest->version, newest->frozen->file, tree->folder, newest->version + 1);
             good = good && fits;
         }
@@ -137,7 +145,8 @@ static bool freeze_one(sc_tree *tree, const sc_kind *kind, const sc_schema *curr
     if (!sc_file_write(target, current->text))
         return false;
     uint32_t id = (uint32_t)++tree->version_count;
-    sc_put(ids, "%u\t%s\t%d\t%s\t%s\n", id, sc_subject(tree->arena, kind, current), version, path, sc_fingerprint(tree->arena, current->text));
+    sc_put(ids, "%u\t%s\t%d\t%s\t%s\n", id, sc_subject(tree->arena, kind, current), version, path,
+           sc_fingerprint(tree->arena, current->text));
     printf("froze %s as id %u, version %d\n", current->root->fullname, id, version);
     return true;
 }

@@ -48,9 +48,11 @@ static bool is_name(const char *name, bool upper)
 
 static bool is_c_keyword(const char *name)
 {
-    static const char *const keywords[] = { "auto", "break", "case", "char", "const", "continue", "default", "do", "double", "else", "enum",
-        "extern", "float", "for", "goto", "if", "inline", "int", "long", "register", "restrict", "return", "short", "signed", "sizeof", "static",
-        "struct", "switch", "typedef", "typeof", "union", "unsigned", "void", "volatile", "while", "bool", "true", "false", "asm" };
+    static const char *const keywords[] = { "auto",   "break",    "case",   "char",     "const",    "continue", "default", "do",
+                                            "double", "else",     "enum",   "extern",   "float",    "for",      "goto",    "if",
+                                            "inline", "int",      "long",   "register", "restrict", "return",   "short",   "signed",
+                                            "sizeof", "static",   "struct", "switch",   "typedef",  "typeof",   "union",   "unsigned",
+                                            "void",   "volatile", "while",  "bool",     "true",     "false",    "asm" };
     for (size_t i = 0; i < BT_COUNT_OF(keywords); i++)
         if (strcmp(keywords[i], name) == 0)
             return true;
@@ -85,7 +87,8 @@ static bool parse_name_of_type(parser *p, const char *name, const char *path, bt
     *ret_record = record_named(p, name);
     *ret_kind = BT_TYPE_RECORD;
     if (*ret_record == NULL)
-        return sc_fail(p->file, path, "unknown type \"%s\": it is boolean, int, long, string, bytes, berth.Id or a record declared above", name);
+        return sc_fail(p->file, path, "unknown type \"%s\": it is boolean, int, long, string, bytes, berth.Id or a record declared above",
+                       name);
     return (*ret_record)->complete || sc_fail(p->file, path, "record %s cannot hold itself", name);
 }
 
@@ -199,11 +202,14 @@ static bool parse_default(parser *p, json_t *node, const char *path, sc_field *f
     else if (field->kind == BT_TYPE_LONG || field->kind == BT_TYPE_TIME_US)
         good = good || json_is_integer(value);
     else if (field->kind == BT_TYPE_STRING)
-        good = good || (json_is_string(value) && json_string_length(value) <= field->max && strlen(json_string_value(value)) == json_string_length(value));
+        good = good || (json_is_string(value) && json_string_length(value) <= field->max &&
+                        strlen(json_string_value(value)) == json_string_length(value));
     else if (field->kind == BT_TYPE_ARRAY)
         good = good || (json_is_array(value) && json_array_size(value) == 0);
     field->default_value = value;
-    return good || sc_fail(p->file, path, "bad default: null for [\"null\", T], [] for an array, else a value of its type; bytes, ids and records have none");
+    return good ||
+           sc_fail(p->file, path,
+                   "bad default: null for [\"null\", T], [] for an array, else a value of its type; bytes, ids and records have none");
 }
 
 static bool parse_field(parser *p, json_t *node, const char *path, sc_field *field)
@@ -222,7 +228,8 @@ static bool parse_field(parser *p, json_t *node, const char *path, sc_field *fie
         return sc_fail(p->file, path, "a doc cannot hold \"*/\": it becomes a C comment");
     if (json_object_get(node, "type") == NULL)
         return sc_fail(p->file, path, "field %s needs a \"type\"", field->name);
-    if (!attributes_known(p, node, path, known) || !parse_field_type(p, json_object_get(node, "type"), sc_printf(p->arena, "%s.type", path), field))
+    if (!attributes_known(p, node, path, known) ||
+        !parse_field_type(p, json_object_get(node, "type"), sc_printf(p->arena, "%s.type", path), field))
         return false;
     bool is_array = field->kind == BT_TYPE_ARRAY;
     return parse_ceiling(p, node, path, "berth.max", is_array || is_text(field->kind), is_array ? "its items" : "its bytes", &field->max) &&

@@ -12,7 +12,8 @@ static const char *kind_symbol(bt_type_kind kind)
 
 static const char *c_size(bt_arena *arena, bt_type_kind kind, const sc_record *record)
 {
-    static const char *const sizes[] = { "sizeof(bool)", "sizeof(int32_t)", "sizeof(int64_t)", "sizeof(int64_t)", "sizeof(bt_str)", "sizeof(bt_bytes)", "sizeof(bt_id)", "0", "0" };
+    static const char *const sizes[] = { "sizeof(bool)",   "sizeof(int32_t)",  "sizeof(int64_t)", "sizeof(int64_t)",
+                                         "sizeof(bt_str)", "sizeof(bt_bytes)", "sizeof(bt_id)",   "0", "0" };
     return kind != BT_TYPE_RECORD ? sizes[kind] : record == NULL ? "0" : sc_printf(arena, "sizeof(%s)", sc_struct_of(arena, record));
 }
 
@@ -51,7 +52,10 @@ static void put_default(const sc_field *field, bt_buf *out)
     sc_put(out, ", .has_default = true");
     if (json_is_integer(value)) {
         bool lowest = json_integer_value(value) == INT64_MIN; /* C has no literal for it */
-        lowest ? sc_put(out, ", .default_number = INT64_MIN") : sc_put(out, ", .default_number = INT64_C(%lld)", (long long)json_integer_value(value));
+        if (lowest)
+            sc_put(out, ", .default_number = INT64_MIN");
+        else
+            sc_put(out, ", .default_number = INT64_C(%lld)", (long long)json_integer_value(value));
     } else if (json_is_true(value)) {
         sc_put(out, ", .default_number = 1");
     } else if (json_is_string(value)) {
@@ -84,7 +88,8 @@ static void put_flag(const char *name, bool value, bt_buf *out)
 
 /* One row. In both: reader and writer; removed since: reader NULL; added since: writer NULL. type is the symbol of its
  * record's table, and record the record whose struct its items are (NULL for none). */
-static void put_field(const sc_tree *tree, const sc_field *reader, const sc_field *writer, const char *struct_name, const char *type, bt_buf *out)
+static void put_field(const sc_tree *tree, const sc_field *reader, const sc_field *writer, const char *struct_name, const char *type,
+                      bt_buf *out)
 {
     const sc_field *field = reader != NULL ? reader : writer, *wire = writer != NULL ? writer : reader;
     sc_put(out, "    { .name = \"%s\"", field->name);
@@ -95,6 +100,8 @@ static void put_field(const sc_tree *tree, const sc_field *reader, const sc_fiel
         sc_put(out, ", .item_kind = BT_TYPE_%s, .item_wire_kind = BT_TYPE_%s", kind_symbol(field->item_kind), kind_symbol(wire->item_kind));
         sc_put(out, ", .item_size = %s", c_size(tree->arena, field->item_kind, reader != NULL ? reader->record : NULL));
     }
+    bool same = reader != NULL && writer != NULL && reader->kind == writer->kind && !reader->optional && !writer->optional;
+    put_flag("direct", same, out);
     put_flag("optional", field->optional, out);
     put_flag("wire_optional", wire->optional, out);
     put_flag("item_optional", field->item_optional, out);
@@ -111,16 +118,20 @@ static void put_field(const sc_tree *tree, const sc_field *reader, const sc_fiel
 }
 
 /* The end of a field table and the record type over it. struct_name NULL: a removed record, which has no struct. */
-static void put_type(const char *symbol, const char *storage, const sc_record *record, size_t field_count, const char *struct_name, bool plain, bt_buf *out)
+static void put_type(const char *symbol, const char *storage, const sc_record *record, size_t field_count, const char *struct_name,
+                     bool plain, bt_buf *out)
 {
-    sc_put(out, "};\n%sconst bt_record_type %s = { .name = \"%s\", .fullname = \"%s\", .fields = %s_fields, .field_count = %zu", storage, symbol, record->name,
-           record->fullname, symbol, field_count);
+    sc_put(out, "};\n%sconst bt_record_type %s = { .name = \"%s\", .fullname = \"%s\", .fields = %s_fields, .field_count = %zu", storage,
+           symbol, record->name, record->fullname, symbol, field_count);
     if (struct_name != NULL)
         sc_put(out, ", .struct_size = sizeof(%s)", struct_name);
     sc_put(out, ", .wire_size_min = %u%s };\n", record_wire_size_min(record), plain ? ", .plain = true" : "");
 }
 
-static const char *type_symbol(bt_arena *arena, const sc_record *record) { return record == NULL ? NULL : sc_printf(arena, "%s_type", record->c_name); }
+static const char *type_symbol(bt_arena *arena, const sc_record *record)
+{
+    return record == NULL ? NULL : sc_printf(arena, "%s_type", record->c_name);
+}
 
 static void put_record(const sc_tree *tree, const sc_record *record, bt_buf *out)
 {
@@ -145,20 +156,24 @@ static bool shape_same(const sc_record *a, const sc_record *b)
     return same;
 }
 
-static const char *put_past(const sc_tree *tree, const char *prefix, const sc_record *reader, const sc_record *writer, const char *storage, bt_buf *out);
+static const char *put_past(const sc_tree *tree, const char *prefix, const sc_record *reader, const sc_record *writer, const char *storage,
+                            bt_buf *out);
 
 /* The tables of the records inside, first, for C wants them declared. Gives their symbols by writer's fields. */
-static void put_past_children(const sc_tree *tree, const char *prefix, const sc_record *reader, const sc_record *writer, const char **ret_symbols, bt_buf *out)
+static void put_past_children(const sc_tree *tree, const char *prefix, const sc_record *reader, const sc_record *writer,
+                              const char **ret_symbols, bt_buf *out)
 {
     for (size_t i = 0; i < writer->field_count; i++) {
         const sc_field *field = &writer->fields[i], *read = reader == NULL ? NULL : sc_field_named(reader, field->name);
         const char *name = sc_printf(tree->arena, "%s_%s", prefix, field->name);
-        ret_symbols[i] = field->record == NULL ? NULL : put_past(tree, name, read == NULL ? NULL : read->record, field->record, "static ", out);
+        ret_symbols[i] =
+            field->record == NULL ? NULL : put_past(tree, name, read == NULL ? NULL : read->record, field->record, "static ", out);
     }
 }
 
 /* How writer's bytes become reader's struct; reader NULL: they are read past. Gives the table's symbol. */
-static const char *put_past(const sc_tree *tree, const char *prefix, const sc_record *reader, const sc_record *writer, const char *storage, bt_buf *out)
+static const char *put_past(const sc_tree *tree, const char *prefix, const sc_record *reader, const sc_record *writer, const char *storage,
+                            bt_buf *out)
 {
     const char *children[SC_FIELDS_MAX], *symbol = sc_printf(tree->arena, "%s_type", prefix);
     if (writer->kind == NULL || (reader != NULL && shape_same(reader, writer)))
@@ -168,7 +183,8 @@ static const char *put_past(const sc_tree *tree, const char *prefix, const sc_re
     sc_put(out, "\nstatic const bt_field %s_fields[] = {\n", symbol);
     size_t count = writer->field_count;
     for (size_t i = 0; i < writer->field_count; i++)
-        put_field(tree, reader == NULL ? NULL : sc_field_named(reader, writer->fields[i].name), &writer->fields[i], struct_name, children[i], out);
+        put_field(tree, reader == NULL ? NULL : sc_field_named(reader, writer->fields[i].name), &writer->fields[i], struct_name,
+                  children[i], out);
     for (size_t i = 0; reader != NULL && i < reader->field_count; i++)
         if (sc_field_named(writer, reader->fields[i].name) == NULL) {
             put_field(tree, &reader->fields[i], NULL, struct_name, type_symbol(tree->arena, reader->fields[i].record), out);
@@ -192,7 +208,8 @@ static void put_past_versions(const sc_tree *tree, const sc_kind *kind, bt_buf *
         const sc_version *version = &tree->versions[i];
         if (version->kind != kind || is_newest_shape(version))
             continue;
-        put_past(tree, sc_printf(tree->arena, "%s_v%d", version->current->root->c_name, version->version), version->current->root, version->frozen->root, "", out);
+        put_past(tree, sc_printf(tree->arena, "%s_v%d", version->current->root->c_name, version->version), version->current->root,
+                 version->frozen->root, "", out);
     }
 }
 
@@ -226,8 +243,8 @@ static void put_messages(const sc_tree *tree, const sc_kind *kind, const char *w
 {
     for (size_t i = 0; i < count; i++) {
         const char *name = schemas[i]->root->c_name;
-        sc_put(out, "\nconst bt_message_type %s_message = { .kind = \"%s\", .record = &%s_type, .index = %zu, .schema_id = %u, .avsc =\n", name, kind->name, name, i,
-               newest_id(tree, schemas[i]));
+        sc_put(out, "\nconst bt_message_type %s_message = { .kind = \"%s\", .record = &%s_type, .index = %zu, .schema_id = %u, .avsc =\n",
+               name, kind->name, name, i, newest_id(tree, schemas[i]));
         put_text_literal(schemas[i]->text, out);
         sc_put(out, "\n};\n");
     }
@@ -252,7 +269,7 @@ void sc_emit_tables(const sc_tree *tree, const sc_kind *kind, bt_buf *out)
 /* The frozen texts stand here: the newest of an event is its message's own. */
 void sc_emit_registry(const sc_tree *tree, bt_buf *out)
 {
-    sc_put(out, "/* The registry of schemas/ids.tsv. Generated by schemac. */\n#include \"core/schema.h\"\n\n#include \"core/digest.h\"\n\n");
+    sc_put(out, "/* The registry of schemas/ids.tsv. Generated by schemac. */\n#include \"core/schema.h\"\n\n");
     for (size_t k = 0; k < tree->kind_count; k++)
         sc_put(out, "#include \"schemas/%s.h\"\n", tree->kinds[k]->name);
     for (size_t i = 0; i < tree->version_count; i++)
@@ -264,8 +281,8 @@ void sc_emit_registry(const sc_tree *tree, bt_buf *out)
     for (size_t i = 0; i < tree->version_count; i++) {
         const sc_version *version = &tree->versions[i];
         sc_put(&rows, "%u\t%s\t%d\t%s\n", version->id, version->subject, version->version, version->fingerprint);
-        sc_put(out, "    { .id = %u, .version = %d, .subject = \"%s\", .type = &%s_message, .writer = &%s, .avsc =\n", version->id, version->version, version->subject,
-               version->current->root->c_name, sc_writer_symbol(tree->arena, version));
+        sc_put(out, "    { .id = %u, .version = %d, .subject = \"%s\", .type = &%s_message, .writer = &%s, .avsc =\n", version->id,
+               version->version, version->subject, version->current->root->c_name, sc_writer_symbol(tree->arena, version));
         put_text_literal(version->frozen->text, out);
         sc_put(out, " },\n");
     }
@@ -277,7 +294,8 @@ void sc_emit_registry(const sc_tree *tree, bt_buf *out)
         sc_put(out, "%s 0x%02x", i == 0 ? "" : ",", digest.at[i]);
     sc_put(out, " } } };\n\n");
     bt_buf_release(&rows);
-    bt_buf_text(out, "const bt_message_type *bt_event_type_by_id(uint32_t schema_id)\n{\n    const bt_schema_version *version = bt_schema_set_find(&bt_schemas, schema_id);\n"
+    bt_buf_text(out, "const bt_message_type *bt_event_type_by_id(uint32_t schema_id)\n{\n"
+                     "    const bt_schema_version *version = bt_schema_set_find(&bt_schemas, schema_id);\n"
                      "    return version == NULL ? NULL : version->type;\n}\n\n"
                      "bool bt_event_decode(bt_bytes value, bt_arena *arena, bt_event *ret_event, bt_err *err)\n{\n"
                      "    return bt_event_decode_from(&bt_schemas, value, arena, ret_event, err);\n}\n");

@@ -20,7 +20,8 @@ static size_t list_folder(bt_arena *arena, const char *path, const char *suffix,
         size_t size = strlen(entry->d_name), suffix_size = suffix == NULL ? 0 : strlen(suffix);
         struct stat status;
         bool is_folder = stat(sc_printf(arena, "%s/%s", path, entry->d_name), &status) == 0 && S_ISDIR(status.st_mode);
-        if (entry->d_name[0] == '.' || is_folder != (suffix == NULL) || size <= suffix_size || strcmp(entry->d_name + size - suffix_size, suffix == NULL ? "" : suffix) != 0)
+        if (entry->d_name[0] == '.' || is_folder != (suffix == NULL) || size <= suffix_size ||
+            strcmp(entry->d_name + size - suffix_size, suffix == NULL ? "" : suffix) != 0)
             continue;
         ret_names[count++] = sc_printf(arena, "%s", entry->d_name);
     }
@@ -38,7 +39,8 @@ static bool place_check(sc_tree *tree, const sc_kind *kind, const sc_schema *sch
         return sc_fail(schema->file, "$", "holds %s, but its place says %s", root->fullname, expected);
     for (size_t i = 0; i < schema->record_count; i++)
         if (schema->records[i]->kind != NULL && strcmp(schema->records[i]->kind, kind->name) != 0)
-            return sc_fail(schema->file, schema->records[i]->path, "%s is of another kind; a kind's records are its own", schema->records[i]->fullname);
+            return sc_fail(schema->file, schema->records[i]->path, "%s is of another kind; a kind's records are its own",
+                           schema->records[i]->fullname);
     return true;
 }
 
@@ -67,11 +69,13 @@ static bool records_merge(sc_kind *kind, const sc_schema *schema)
             if (strcmp(kind->records[k]->fullname, record->fullname) == 0)
                 known = kind->records[k];
             else if (strcmp(kind->records[k]->c_name, record->c_name) == 0)
-                return sc_fail(schema->file, record->path, "%s and %s would both be struct %s", record->fullname, kind->records[k]->fullname, record->c_name);
+                return sc_fail(schema->file, record->path, "%s and %s would both be struct %s", record->fullname,
+                               kind->records[k]->fullname, record->c_name);
         }
         const char *path;
         if (known != NULL && !sc_record_same(record, known, &path))
-            return sc_fail(schema->file, path, "%s differs from its declaration in another schema of %s: make them equal", record->fullname, kind->name);
+            return sc_fail(schema->file, path, "%s differs from its declaration in another schema of %s: make them equal", record->fullname,
+                           kind->name);
         if (known == NULL && kind->record_count == SC_SCHEMAS_MAX)
             return sc_fail(schema->file, record->path, "more than %d records in one kind", SC_SCHEMAS_MAX);
         if (known == NULL)
@@ -104,8 +108,8 @@ static bool meta_is_bt_meta(const sc_schema *schema)
     bool same = strcmp(meta->fullname, "berth.Meta") == 0 && meta->field_count == bt_meta_type.field_count;
     for (size_t i = 0; same && i < meta->field_count; i++) {
         const bt_field *field = &bt_meta_type.fields[i];
-        same = strcmp(meta->fields[i].name, field->name) == 0 && meta->fields[i].kind == (bt_type_kind)field->kind && meta->fields[i].max == field->max &&
-               !meta->fields[i].optional;
+        same = strcmp(meta->fields[i].name, field->name) == 0 && meta->fields[i].kind == (bt_type_kind)field->kind &&
+               meta->fields[i].max == field->max && !meta->fields[i].optional;
     }
     return same || sc_fail(schema->file, "$", "Meta is frozen: parent, version, time, command, body, actor, as bt_meta in core/forward.h");
 }

@@ -49,7 +49,8 @@ bool sc_gate_check(const sc_tree *tree, sc_rule rule) BT_MUST_CHECK;
 bool sc_freeze(sc_tree *tree, sc_rule rule) BT_MUST_CHECK;
 
 /* Whether bytes of writer can become reader. On failure says so at reader's place in reader_file. */
-bool sc_can_read(bt_arena *arena, const sc_record *reader, const char *reader_file, const sc_record *writer, const char *writer_file) BT_MUST_CHECK;
+bool sc_can_read(bt_arena *arena, const sc_record *reader, const char *reader_file, const sc_record *writer,
+                 const char *writer_file) BT_MUST_CHECK;
 const sc_field *sc_field_named(const sc_record *record, const char *name);
 
 /* "berth.trip-berth.trip.SeatsHeld" */

@@ -24,8 +24,10 @@ static void hold_seats__with_every_field__becomes_its_struct(void **unused)
     struct trip_hold_seats hold;
     bt_json_problem problem;
     assert_true(decode(&trip_hold_seats_type,
-                       BT_STR(" {\"from\":\"a\",\"to\":\"K\\u00f6ln\",\"class\":null,\"seats\":[{\"section\":\"1\",\"seat\":\"12A\"},{\"seat\":\"12B\",\"section\":\"1\"}],"
-                              "\"adjacent\":true,\"customer\":\"c\",\"ttl_seconds\":-2147483648}\n"), &arena, &hold, &problem));
+                       BT_STR(" {\"from\":\"a\",\"to\":\"K\\u00f6ln\",\"class\":null,\"seats\":[{\"section\":\"1\",\"seat\":\"12A\"},{"
+                              "\"seat\":\"12B\",\"section\":\"1\"}],"
+                              "\"adjacent\":true,\"customer\":\"c\",\"ttl_seconds\":-2147483648}\n"),
+                       &arena, &hold, &problem));
     assert_str(hold.to, "K\xc3\xb6ln");
     assert_false(hold.has_class);
     assert_false(hold.has_count);
@@ -44,10 +46,13 @@ static void open_trip__with_times_and_aisles__becomes_its_struct(void **unused)
     bt_arena_init(&arena, 0);
     struct trip_open_trip open;
     bt_json_problem problem;
-    assert_true(decode(&trip_open_trip_type,
-                       BT_STR("{\"name\":\"n\",\"timezone\":\"UTC\",\"points\":[{\"stop\":\"a\",\"name\":\"A\",\"arrives_at\":\"2026-11-22T16:30:00+10:00\","
-                              "\"departs_at\":\"2026-11-22T06:31:00.5Z\",\"board\":false}],\"sections\":[{\"name\":\"s\",\"class\":\"2\",\"seats\":[\"1\",null,\"\"]}]}"),
-                       &arena, &open, &problem));
+    assert_true(decode(
+        &trip_open_trip_type,
+        BT_STR(
+            "{\"name\":\"n\",\"timezone\":\"UTC\",\"points\":[{\"stop\":\"a\",\"name\":\"A\",\"arrives_at\":\"2026-11-22T16:30:00+10:00\","
+            "\"departs_at\":\"2026-11-22T06:31:00.5Z\",\"board\":false}],\"sections\":[{\"name\":\"s\",\"class\":\"2\",\"seats\":[\"1\","
+            "null,\"\"]}]}"),
+        &arena, &open, &problem));
     assert_int_equal(open.points[0].departs_at - open.points[0].arrives_at, 60500000);
     assert_true(open.points[0].has_board && !open.points[0].board && !open.points[0].has_alight);
     assert_int_equal(open.sections[0].seats_count, 3);
@@ -72,7 +77,11 @@ static void confirm_hold__with_an_empty_body__is_an_empty_command(void **unused)
 
 static void hold_seats__with_a_mistake__is_refused_at_its_place(void **unused)
 {
-    static const struct { const char *text; bt_json_problem_kind kind; const char *pointer, *detail; } cases[] = {
+    static const struct {
+        const char *text;
+        bt_json_problem_kind kind;
+        const char *pointer, *detail;
+    } cases[] = {
         { "", BT_JSON_MALFORMED, "", "the body is empty" },
         { "{", BT_JSON_MALFORMED, "", "not JSON at line 1, column 1" },
         { "[]", BT_JSON_MALFORMED, "", "the body is an array; send a JSON object" },
@@ -84,18 +93,23 @@ static void hold_seats__with_a_mistake__is_refused_at_its_place(void **unused)
         { "{\"from\":\"a\",\"to\":\"b\"}", BT_JSON_BAD_VALUE, "/customer", "is missing; must be a string" },
         { "{\"from\":1,\"to\":\"b\",\"customer\":\"c\"}", BT_JSON_BAD_VALUE, "/from", "is a whole number; must be a string" },
         { "{\"from\":null,\"to\":\"b\",\"customer\":\"c\"}", BT_JSON_BAD_VALUE, "/from", "is null; must be a string" },
-        { "{\"from\":\"a\",\"to\":\"b\",\"customer\":\"c\",\"cuont\":1}", BT_JSON_UNKNOWN_FIELD, "/cuont", "the fields are from, to, class, count" },
+        { "{\"from\":\"a\",\"to\":\"b\",\"customer\":\"c\",\"cuont\":1}", BT_JSON_UNKNOWN_FIELD, "/cuont",
+          "the fields are from, to, class, count" },
         { "{\"from\":\"a\",\"to\":\"b\",\"customer\":\"c\",\"a/b~\":1}", BT_JSON_UNKNOWN_FIELD, "/a~1b~0", "is not known" },
-        { "{\"from\":\"a\",\"to\":\"b\",\"customer\":\"c\",\"count\":1.0}", BT_JSON_BAD_VALUE, "/count", "is a number with a fraction or exponent; must be a whole number" },
+        { "{\"from\":\"a\",\"to\":\"b\",\"customer\":\"c\",\"count\":1.0}", BT_JSON_BAD_VALUE, "/count",
+          "is a number with a fraction or exponent; must be a whole number" },
         { "{\"from\":\"a\",\"to\":\"b\",\"customer\":\"c\",\"count\":2147483648}", BT_JSON_BAD_VALUE, "/count", "is 2147483648; must be" },
         { "{\"from\":\"a\",\"to\":\"b\",\"customer\":\"c\",\"count\":9999999999999999999}", BT_JSON_BAD_VALUE, "", "out of range" },
         { "{\"from\":\"a\",\"to\":\"b\",\"customer\":\"c\",\"count\":true}", BT_JSON_BAD_VALUE, "/count", "is true" },
-        { "{\"from\":\"a\",\"to\":\"b\",\"customer\":\"c\",\"adjacent\":\"yes\"}", BT_JSON_BAD_VALUE, "/adjacent", "is \"yes\"; must be true or false" },
-        { "{\"from\":\"a\",\"to\":\"b\",\"customer\":\"c\",\"seats\":[{\"section\":\"s\",\"seat\":\"1\"},{\"section\":\"s\"}]}", BT_JSON_BAD_VALUE, "/seats/1/seat", "is missing" },
-        { "{\"from\":\"a\",\"to\":\"b\",\"customer\":\"c\",\"seats\":[{\"section\":\"s\",\"seat\":\"123456789012345678901\"}]}", BT_JSON_BAD_VALUE, "/seats/0/seat",
-          "is 21 bytes long; at most 20 are allowed" },
+        { "{\"from\":\"a\",\"to\":\"b\",\"customer\":\"c\",\"adjacent\":\"yes\"}", BT_JSON_BAD_VALUE, "/adjacent",
+          "is \"yes\"; must be true or false" },
+        { "{\"from\":\"a\",\"to\":\"b\",\"customer\":\"c\",\"seats\":[{\"section\":\"s\",\"seat\":\"1\"},{\"section\":\"s\"}]}",
+          BT_JSON_BAD_VALUE, "/seats/1/seat", "is missing" },
+        { "{\"from\":\"a\",\"to\":\"b\",\"customer\":\"c\",\"seats\":[{\"section\":\"s\",\"seat\":\"123456789012345678901\"}]}",
+          BT_JSON_BAD_VALUE, "/seats/0/seat", "is 21 bytes long; at most 20 are allowed" },
         { "{\"from\":\"a\",\"to\":\"b\",\"customer\":\"c\",\"seats\":{}}", BT_JSON_BAD_VALUE, "/seats", "is an object; must be an array" },
-        { "{\"from\":\"a\",\"to\":\"b\",\"customer\":\"c\",\"seats\":[[]]}", BT_JSON_BAD_VALUE, "/seats/0", "is an array; must be an object" },
+        { "{\"from\":\"a\",\"to\":\"b\",\"customer\":\"c\",\"seats\":[[]]}", BT_JSON_BAD_VALUE, "/seats/0",
+          "is an array; must be an object" },
     };
     bt_arena arena;
     bt_arena_init(&arena, 0);
@@ -150,7 +164,10 @@ static void *decode_deep(void *depth)
 
 static void hold_seats__nested_deep__is_refused_before_it_is_parsed(void **unused)
 {
-    static const struct { size_t depth; const char *detail; } cases[] = { { 32, "not JSON" }, { 33, "nested deeper than 32" }, { 500000, "nested deeper than 32" } };
+    static const struct {
+        size_t depth;
+        const char *detail;
+    } cases[] = { { 32, "not JSON" }, { 33, "nested deeper than 32" }, { 500000, "nested deeper than 32" } };
     pthread_attr_t attributes;
     pthread_attr_init(&attributes);
     pthread_attr_setstacksize(&attributes, 102400);
@@ -172,7 +189,9 @@ static void brackets__inside_a_string__do_not_count(void **unused)
     bt_arena_init(&arena, 0);
     struct trip_hold_seats hold;
     bt_json_problem problem;
-    assert_true(decode(&trip_hold_seats_type, BT_STR("{\"from\":\"\\\"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[\",\"to\":\"b\",\"customer\":\"c\"}"), &arena, &hold, &problem));
+    assert_true(decode(&trip_hold_seats_type,
+                       BT_STR("{\"from\":\"\\\"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[\",\"to\":\"b\",\"customer\":\"c\"}"), &arena, &hold,
+                       &problem));
     bt_arena_release(&arena);
 }
 

@@ -12,7 +12,11 @@ static const struct trip_place PLACES[] = { { 0, 3 }, { 0, 4 }, { 1, -1 } };
 static struct trip_seats_held a_hold(void)
 {
     return (struct trip_seats_held){
-        .meta = { .parent = { { 1, 2, 3 } }, .version = 7, .time = INT64_C(1795328096000001), .command = { { 9 } }, .actor = BT_STR("web") },
+        .meta = { .parent = { { 1, 2, 3 } },
+                  .version = 7,
+                  .time = INT64_C(1795328096000001),
+                  .command = { { 9 } },
+                  .actor = BT_STR("web") },
         .hold = { { 0xab } },
         .from = 2,
         .to = 300,
@@ -152,14 +156,23 @@ static void event__into_a_buffer_with_too_little_room__leaves_it_as_it_was(void 
 static void event__with_all_kinds_of_fields__comes_back(void **state)
 {
     fixture *f = *state;
-    const struct trip_point points[] = { { .stop = BT_STR("a"), .name = BT_STR("K\xc3\xb6ln"), .arrives_at = 1, .departs_at = 2, .board = true },
-        { .stop = BT_STR("b"), .name = BT_STR(""), .arrives_at = -5, .departs_at = INT64_MAX, .alight = true } };
+    const struct trip_point points[] = {
+        { .stop = BT_STR("a"), .name = BT_STR("K\xc3\xb6ln"), .arrives_at = 1, .departs_at = 2, .board = true },
+        { .stop = BT_STR("b"), .name = BT_STR(""), .arrives_at = -5, .departs_at = INT64_MAX, .alight = true }
+    };
     const bt_str seats[] = { BT_STR("1A"), { NULL, 0 }, BT_STR("") };
     const int32_t blocked[] = { 0, 2 };
-    const struct trip_section sections[] = { { .name = BT_STR("s"), .class = BT_STR("2"), .seats = seats, .seats_count = 3, .blocked = blocked, .blocked_count = 2 },
-        { .name = BT_STR("bikes"), .class = BT_STR("b"), .capacity = 1000000 } };
-    struct trip_opened opened = { .meta = a_hold().meta, .name = BT_STR("RE 1"), .timezone = BT_STR("Europe/Berlin"), .points = points, .points_count = 2,
-                                  .sections = sections, .sections_count = 2 };
+    const struct trip_section sections[] = {
+        { .name = BT_STR("s"), .class = BT_STR("2"), .seats = seats, .seats_count = 3, .blocked = blocked, .blocked_count = 2 },
+        { .name = BT_STR("bikes"), .class = BT_STR("b"), .capacity = 1000000 }
+    };
+    struct trip_opened opened = { .meta = a_hold().meta,
+                                  .name = BT_STR("RE 1"),
+                                  .timezone = BT_STR("Europe/Berlin"),
+                                  .points = points,
+                                  .points_count = 2,
+                                  .sections = sections,
+                                  .sections_count = 2 };
     bt_event back;
     assert_true(bt_event_encode((bt_event){ &trip_opened_message, &opened }, &f->buf, &f->err));
     assert_true(bt_event_decode(bytes_of(&f->buf), &f->arena, &back, &f->err));
