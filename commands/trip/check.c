@@ -69,13 +69,15 @@ static bool check_point(const deciding *d, const struct trip_open_trip *open, ui
 {
     const struct trip_point_spec *point = &open->points[i];
     if (!is_stop(point->stop))
-        return trip_refuse(d, TRIP_BAD_NAME, field_at(d, "/points/%u/stop", i), "the stop's id is 1 to 80 of A-Z a-z 0-9 . _ ~ -, perhaps with @index");
+        return trip_refuse(d, TRIP_BAD_NAME, field_at(d, "/points/%u/stop", i),
+            "the stop's id is 1 to 80 of A-Z a-z 0-9 . _ ~ -, perhaps with @index");
     if (point->name.size > NAME_MAX_BYTES)
         return trip_refuse(d, TRIP_BAD_NAME, field_at(d, "/points/%u/name", i), "over %d bytes", NAME_MAX_BYTES);
     if (point->arrives_at < 0 || point->arrives_at > TRIP_TIME_MAX_US - DURATION_MAX_US)
         return trip_refuse(d, TRIP_BAD_TIMES, field_at(d, "/points/%u/arrives_at", i), "not between 1970 and 9998");
     if (i > 0 && point->arrives_at < open->points[i - 1].departs_at)
-        return trip_refuse(d, TRIP_BAD_TIMES, field_at(d, "/points/%u/arrives_at", i), "it arrives before it departed from the point before");
+        return trip_refuse(d, TRIP_BAD_TIMES, field_at(d, "/points/%u/arrives_at", i),
+            "it arrives before it departed from the point before");
     if (point->departs_at < point->arrives_at)
         return trip_refuse(d, TRIP_BAD_TIMES, field_at(d, "/points/%u/departs_at", i), "it departs before it arrives");
     /* The check of each point keeps the difference of the times from overflowing. */
@@ -90,7 +92,8 @@ static bool check_listed(const deciding *d, const struct trip_section_spec *sect
     label_table table;
     for (uint32_t i = 0; i < section->seats_count; i++) {
         if (section->seats[i].at != NULL && !is_text(section->seats[i], TRIP_SECTION_SPEC_SEATS_ITEM_MAX))
-            return trip_refuse(d, TRIP_BAD_SEATS, field_at(d, "/sections/%u/seats/%u", at, i), "a label has 1 to %d bytes", TRIP_SECTION_SPEC_SEATS_ITEM_MAX);
+            return trip_refuse(d, TRIP_BAD_SEATS, field_at(d, "/sections/%u/seats/%u", at, i), "a label has 1 to %d bytes",
+                TRIP_SECTION_SPEC_SEATS_ITEM_MAX);
         *seat_count += section->seats[i].at != NULL;
     }
     if (*seat_count == before)
@@ -98,7 +101,8 @@ static bool check_listed(const deciding *d, const struct trip_section_spec *sect
     if (*seat_count > TRIP_SEATS_MAX)
         return trip_refuse(d, TRIP_BAD_SEATS, field_at(d, "/sections/%u/seats", at), "a trip has %d seats at most", TRIP_SEATS_MAX);
     if (!label_table_fill(&table, section->seats, section->seats_count, d->arena, &repeated))
-        return trip_refuse(d, TRIP_BAD_SEATS, field_at(d, "/sections/%u/seats/%u", at, repeated), "seat " BT_STR_FMT " is there twice", BT_STR_ARG(section->seats[repeated]));
+        return trip_refuse(d, TRIP_BAD_SEATS, field_at(d, "/sections/%u/seats/%u", at, repeated), "seat " BT_STR_FMT " is there twice",
+            BT_STR_ARG(section->seats[repeated]));
     for (uint32_t i = 0; section->has_blocked && i < section->blocked_count; i++)
         if (section->blocked[i].at == NULL || label_table_find(&table, section->blocked[i]) < 0)
             return trip_refuse(d, TRIP_BAD_SEATS, field_at(d, "/sections/%u/blocked/%u", at, i), "the section has no such seat");
@@ -111,10 +115,12 @@ static bool check_section(const deciding *d, const struct trip_open_trip *open, 
     if (!is_text(section->name, TRIP_SECTION_SPEC_NAME_MAX))
         return trip_refuse(d, TRIP_BAD_NAME, field_at(d, "/sections/%u/name", at), "a name has 1 to %d bytes", TRIP_SECTION_SPEC_NAME_MAX);
     if (!is_text(section->class, TRIP_SECTION_SPEC_CLASS_MAX))
-        return trip_refuse(d, TRIP_BAD_NAME, field_at(d, "/sections/%u/class", at), "a class has 1 to %d bytes", TRIP_SECTION_SPEC_CLASS_MAX);
+        return trip_refuse(d, TRIP_BAD_NAME, field_at(d, "/sections/%u/class", at), "a class has 1 to %d bytes",
+            TRIP_SECTION_SPEC_CLASS_MAX);
     for (uint32_t i = 0; i < at; i++)
         if (bt_str_equal(open->sections[i].name, section->name))
-            return trip_refuse(d, TRIP_BAD_SECTIONS, field_at(d, "/sections/%u/name", at), "section " BT_STR_FMT " is there twice", BT_STR_ARG(section->name));
+            return trip_refuse(d, TRIP_BAD_SECTIONS, field_at(d, "/sections/%u/name", at), "section " BT_STR_FMT " is there twice",
+                BT_STR_ARG(section->name));
     if (section->has_seats == section->has_capacity)
         return trip_refuse(d, TRIP_BAD_SECTIONS, field_at(d, "/sections/%u", at), "a section has either seats or a capacity");
     if (section->has_capacity && section->has_blocked)
@@ -124,7 +130,8 @@ static bool check_section(const deciding *d, const struct trip_open_trip *open, 
     if (section->has_capacity)
         return true;
     if (section->seats_count > TRIP_LISTED_MAX || (*listed_count += section->seats_count) > TRIP_LISTED_MAX)
-        return trip_refuse(d, TRIP_BAD_SEATS, field_at(d, "/sections/%u/seats", at), "the lists have over %d seats and aisles", TRIP_LISTED_MAX);
+        return trip_refuse(d, TRIP_BAD_SEATS, field_at(d, "/sections/%u/seats", at), "the lists have over %d seats and aisles",
+            TRIP_LISTED_MAX);
     return check_listed(d, section, at, seat_count);
 }
 
@@ -169,18 +176,21 @@ static bool check_seats(const deciding *d, const struct trip_seat_wish *seats, u
     for (uint32_t i = 0; i < count; i++)
         for (uint32_t j = 0; j < i; j++)
             if (bt_str_equal(seats[i].seat, seats[j].seat) && bt_str_equal(seats[i].section, seats[j].section))
-                return trip_refuse(d, TRIP_DUPLICATE_SEAT, field_at(d, "/seats/%u", i), "seat " BT_STR_FMT " of " BT_STR_FMT " is named twice", BT_STR_ARG(seats[i].seat),
-                    BT_STR_ARG(seats[i].section));
+                return trip_refuse(d, TRIP_DUPLICATE_SEAT, field_at(d, "/seats/%u", i),
+                    "seat " BT_STR_FMT " of " BT_STR_FMT " is named twice",
+                    BT_STR_ARG(seats[i].seat), BT_STR_ARG(seats[i].section));
     return true;
 }
 
 static bool check_hold(const deciding *d, const struct trip_hold_seats *hold)
 {
-    if (hold->has_count == hold->has_seats)
-        return trip_refuse(d, TRIP_COUNT_OR_SEATS, hold->has_seats ? BT_STR("/seats") : BT_STR("/count"), hold->has_seats ? "both count and seats are there" : "count and seats are missing");
-    if (hold->has_count ? !check_count(d, BT_STR("/count"), hold->count) : !check_count(d, BT_STR("/seats"), hold->seats_count))
+    if (hold->has_count && hold->has_seats)
+        return trip_refuse(d, TRIP_COUNT_OR_SEATS, BT_STR("/seats"), "both count and seats are there");
+    if (!hold->has_count && !hold->has_seats)
+        return trip_refuse(d, TRIP_COUNT_OR_SEATS, BT_STR("/count"), "count and seats are missing");
+    if (hold->has_count && !check_count(d, BT_STR("/count"), hold->count))
         return false;
-    if (hold->has_seats && !check_seats(d, hold->seats, hold->seats_count))
+    if (hold->has_seats && (!check_count(d, BT_STR("/seats"), hold->seats_count) || !check_seats(d, hold->seats, hold->seats_count)))
         return false;
     if (!bt_name_is_valid(hold->customer))
         return trip_refuse(d, TRIP_BAD_NAME, BT_STR("/customer"), "an opaque id of 1 to 80 of A-Z a-z 0-9 . _ ~ -");

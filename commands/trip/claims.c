@@ -5,25 +5,23 @@
 
 #include <stdlib.h>
 
-static uint32_t home_of(const trip_claims *claims, bt_id id) { return (uint32_t)bt_id_hash(id) & claims->table_mask; }
-
 trip_claim *claims_find(const trip_claims *claims, bt_id id)
 {
     if (claims->table == NULL)
         return NULL;
-    for (uint32_t i = home_of(claims, id);; i = (i + 1) & claims->table_mask) {
-        trip_claim *at = claims->table[i];
-        if (at == NULL || bt_id_equal(at->id, id))
-            return at;
-    }
+    uint64_t hash = bt_id_hash(id);
+    for (uint64_t i = hash & claims->table_mask; claims->table[i].claim != NULL; i = (i + 1) & claims->table_mask)
+        if (claims->table[i].hash == hash && bt_id_equal(claims->table[i].claim->id, id))
+            return claims->table[i].claim;
+    return NULL;
 }
 
-static void put(const trip_claims *claims, trip_claim *put, bt_undo *undo)
+static void put(const trip_claims *claims, claim_slot put, bt_undo *undo)
 {
-    uint32_t i = home_of(claims, put->id);
-    while (claims->table[i] != NULL)
+    uint64_t i = put.hash & claims->table_mask;
+    while (claims->table[i].claim != NULL)
         i = (i + 1) & claims->table_mask;
-    bt_undo_save(undo, &claims->table[i], sizeof claims->table[i]);
+    bt_undo_save(undo, &claims->table[i], sizeof put);
     claims->table[i] = put;
 }
 
@@ -31,11 +29,11 @@ static void put(const trip_claims *claims, trip_claim *put, bt_undo *undo)
 static void grow_table(trip_claims *claims, bt_undo *undo)
 {
     uint32_t old_size = claims->table == NULL ? 0 : claims->table_mask + 1;
-    trip_claim **old = claims->table;
+    claim_slot *old = claims->table;
     claims->table_mask = old_size == 0 ? 7 : old_size * 2 - 1;
-    claims->table = bt_undo_alloc(undo, (claims->table_mask + 1) * sizeof(trip_claim *));
+    claims->table = bt_undo_alloc(undo, (claims->table_mask + (size_t)1) * sizeof *old);
     for (uint32_t i = 0; i < old_size; i++)
-        if (old[i] != NULL)
+        if (old[i].claim != NULL)
             put(claims, old[i], NULL);
     bt_undo_retire(undo, old);
 }
@@ -43,19 +41,18 @@ static void grow_table(trip_claims *claims, bt_undo *undo)
 /* Closes the gap by moving back what stands behind it in its run, so that no search ends too early. */
 static void take_out(trip_claims *claims, const trip_claim *taken, bt_undo *undo)
 {
-    uint32_t gap = home_of(claims, taken->id);
-    while (claims->table[gap] != taken)
+    uint64_t gap = bt_id_hash(taken->id) & claims->table_mask;
+    while (claims->table[gap].claim != taken)
         gap = (gap + 1) & claims->table_mask;
-    for (uint32_t i = (gap + 1) & claims->table_mask; claims->table[i] != NULL; i = (i + 1) & claims->table_mask) {
-        uint32_t home = home_of(claims, claims->table[i]->id);
-        if (((i - home) & claims->table_mask) < ((i - gap) & claims->table_mask))
+    for (uint64_t i = (gap + 1) & claims->table_mask; claims->table[i].claim != NULL; i = (i + 1) & claims->table_mask) {
+        if (((i - claims->table[i].hash) & claims->table_mask) < ((i - gap) & claims->table_mask))
             continue;
         bt_undo_save(undo, &claims->table[gap], sizeof claims->table[gap]);
         claims->table[gap] = claims->table[i];
         gap = i;
     }
     bt_undo_save(undo, &claims->table[gap], sizeof claims->table[gap]);
-    claims->table[gap] = NULL;
+    claims->table[gap] = (claim_slot){ 0 };
     claims->count--;
 }
 
@@ -138,6 +135,8 @@ static void append_ended(trip_claims *claims, trip_claim *ended, bt_undo *undo)
     trip_claim *forgotten = claims->ended_first;
     claims->ended_first = forgotten->ended_after;
     claims->ended_count--;
+    /* It ended long ago and is in no cache; the next one will be needed at the next ending. */
+    __builtin_prefetch(claims->ended_first);
     take_out(claims, forgotten, undo);
     bt_undo_retire(undo, forgotten);
 }
@@ -153,7 +152,7 @@ trip_claim *claims_add(trip_claims *claims, const trip_claim *head, const place_
     memcpy(added->places, places, head->place_count * sizeof *places);
     if (customer.size > 0)
         memcpy(added->places + head->place_count, customer.at, customer.size);
-    put(claims, added, undo);
+    put(claims, (claim_slot){ bt_id_hash(added->id), added }, undo);
     claims->count++;
     if (added->status == CLAIM_HELD)
         add_deadline(claims, added, undo);
@@ -173,7 +172,7 @@ void claims_end(trip_claims *claims, trip_claim *claim, claim_status how, bt_und
 void claims_clear(trip_claims *claims, bt_undo *undo)
 {
     for (uint32_t i = 0; claims->table != NULL && i <= claims->table_mask; i++)
-        bt_undo_retire(undo, claims->table[i]);
+        bt_undo_retire(undo, claims->table[i].claim);
     bt_undo_retire(undo, claims->table);
     bt_undo_retire(undo, claims->deadlines);
     *claims = (trip_claims){ 0 };
@@ -194,8 +193,8 @@ trip_claim **claims_sorted(const trip_claims *claims, size_t *ret_count)
     trip_claim **sorted = bt_alloc(count * sizeof *sorted);
     size_t at = 0;
     for (uint32_t i = 0; i <= claims->table_mask; i++)
-        if (claims->table[i] != NULL && !claim_has_ended(claims->table[i]))
-            sorted[at++] = claims->table[i];
+        if (claims->table[i].claim != NULL && !claim_has_ended(claims->table[i].claim))
+            sorted[at++] = claims->table[i].claim;
     bt_assert(at == count);
     qsort(sorted, count, sizeof *sorted, by_id);
     return sorted;
@@ -204,7 +203,9 @@ trip_claim **claims_sorted(const trip_claims *claims, size_t *ret_count)
 size_t claims_bytes(const trip_claims *claims)
 {
     size_t bytes = claims->deadline_capacity * sizeof(deadline);
-    for (uint32_t i = 0; claims->table != NULL && i <= claims->table_mask; i++)
-        bytes += sizeof(trip_claim *) + (claims->table[i] == NULL ? 0 : claim_size(claims->table[i]->place_count, claims->table[i]->customer_size));
+    for (uint32_t i = 0; claims->table != NULL && i <= claims->table_mask; i++) {
+        const trip_claim *claim = claims->table[i].claim;
+        bytes += sizeof(claim_slot) + (claim == NULL ? 0 : claim_size(claim->place_count, claim->customer_size));
+    }
     return bytes;
 }

@@ -29,13 +29,19 @@ struct trip_claim {
     place_code places[]; /* ascending by section and seat; then the customer's bytes */
 };
 
+/* The hash stands beside the pointer, so that a search looks into no claim but the one that it finds. */
+typedef struct claim_slot {
+    uint64_t hash;
+    trip_claim *claim; /* NULL: free */
+} claim_slot;
+
 typedef struct deadline {
     int64_t expires_at_us;
     trip_claim *of;
 } deadline;
 
 typedef struct trip_claims {
-    trip_claim **table;       /* open addressing, linear probing, at most half full */
+    claim_slot *table;        /* open addressing, linear probing, at most half full */
     deadline *deadlines; /* binary heap: the earliest first, equal ones by id */
     trip_claim *ended_first, *ended_last;
     uint32_t table_mask; /* size - 1; 0 without a table */
@@ -44,9 +50,17 @@ typedef struct trip_claims {
     uint32_t deadline_count, deadline_capacity;
 } trip_claims;
 
-static inline bt_str claim_customer(const trip_claim *claim) { return (bt_str){ (const char *)(claim->places + claim->place_count), claim->customer_size }; }
 static inline bool claim_has_ended(const trip_claim *claim) { return claim->status >= CLAIM_RELEASED; }
-static inline size_t claim_size(size_t place_count, size_t customer_size) { return sizeof(trip_claim) + place_count * sizeof(place_code) + customer_size; }
+
+static inline bt_str claim_customer(const trip_claim *claim)
+{
+    return (bt_str){ (const char *)(claim->places + claim->place_count), claim->customer_size };
+}
+
+static inline size_t claim_size(size_t place_count, size_t customer_size)
+{
+    return sizeof(trip_claim) + place_count * sizeof(place_code) + customer_size;
+}
 
 /* The caller has saved the claims struct itself in undo; these save what it points to. */
 trip_claim *claims_find(const trip_claims *claims, bt_id id); /* NULL if there is none */

@@ -30,7 +30,7 @@ static void answer(const deciding *d, int32_t verdict, const bt_message_type *ty
 }
 
 void trip_accept(const deciding *d, const bt_message_type *type, void *event) { answer(d, BT_VERDICT_ACCEPTED, type, event); }
-void already(const deciding *d, const bt_message_type *type, void *event) { answer(d, BT_VERDICT_ALREADY, type, event); }
+void trip_already(const deciding *d, const bt_message_type *type, void *event) { answer(d, BT_VERDICT_ALREADY, type, event); }
 
 bt_str field_at(const deciding *d, const char *format, ...)
 {
@@ -47,7 +47,8 @@ const struct trip_place *places_told(const deciding *d, const place_code *places
 {
     struct trip_place *told = bt_arena_take(d->arena, count * sizeof *told);
     for (unsigned i = 0; i < count; i++)
-        told[i] = (struct trip_place){ .section = (int32_t)place_section(d->trip->layout, places[i]), .seat = place_seat(d->trip->layout, places[i]) };
+        told[i] = (struct trip_place){ .section = (int32_t)place_section(d->trip->layout, places[i]),
+            .seat = place_seat(d->trip->layout, places[i]) };
     return told;
 }
 
@@ -57,7 +58,7 @@ static void decide_close(const deciding *d)
 {
     struct trip_sale_closed *closed = bt_arena_take(d->arena, sizeof *closed);
     if (d->trip->status == TRIP_STATUS_CLOSED)
-        already(d, &trip_sale_closed_message, closed);
+        trip_already(d, &trip_sale_closed_message, closed);
     else
         trip_accept(d, &trip_sale_closed_message, closed);
 }
@@ -68,7 +69,7 @@ static void decide_cancel_trip(const deciding *d)
     struct trip_cancelled *cancelled = bt_arena_take(d->arena, sizeof *cancelled);
     if (d->trip->status == TRIP_STATUS_CANCELLED) {
         cancelled->reason = bt_arena_copy(d->arena, trip_reason(d->trip));
-        already(d, &trip_cancelled_message, cancelled);
+        trip_already(d, &trip_cancelled_message, cancelled);
         return;
     }
     cancelled->reason = cancel->reason;
@@ -92,7 +93,8 @@ static bool can_be_commanded(const deciding *d, enum trip_command which)
     return true;
 }
 
-void trip_decide(const void *state, const bt_command *command, int64_t now_us, const void *settings, bt_arena *arena, bt_decision *ret_decision)
+void trip_decide(const void *state, const bt_command *command, int64_t now_us, const void *settings, bt_arena *arena,
+    bt_decision *ret_decision)
 {
     const deciding d = { .trip = state, .command = command, .now_us = now_us, .settings = settings, .arena = arena, .out = ret_decision };
     enum trip_command which = (enum trip_command)command->type->index;

@@ -18,9 +18,10 @@ void decide_cancel_booking(const deciding *d)
         return;
     struct trip_booking_cancelled *cancelled = bt_arena_take(d->arena, sizeof *cancelled);
     *cancelled = (struct trip_booking_cancelled){ .booking = booking->id, .from = booking->on.from, .to = booking->on.to,
-        .places = places_told(d, booking->places, booking->place_count), .places_count = booking->place_count, .customer = customer_copied(d, booking) };
+        .places = places_told(d, booking->places, booking->place_count), .places_count = booking->place_count,
+        .customer = customer_copied(d, booking) };
     if (booking->status == CLAIM_CANCELLED)
-        already(d, &trip_booking_cancelled_message, cancelled);
+        trip_already(d, &trip_booking_cancelled_message, cancelled);
     else
         trip_accept(d, &trip_booking_cancelled_message, cancelled);
 }
@@ -34,9 +35,11 @@ static bool find_new_stretch(const deciding *d, const trip_claim *booking, const
     if (!find_stretch(d, from, to, ret_on))
         return false;
     if (ret_on->from < booking->on.from)
-        return trip_refuse(d, TRIP_STRETCH_LONGER, BT_STR("/from"), "the booking begins at " BT_STR_FMT ", after " BT_STR_FMT, BT_STR_ARG(points[booking->on.from].stop), BT_STR_ARG(from));
+        return trip_refuse(d, TRIP_STRETCH_LONGER, BT_STR("/from"), "the booking begins at " BT_STR_FMT ", after " BT_STR_FMT,
+            BT_STR_ARG(points[booking->on.from].stop), BT_STR_ARG(from));
     if (ret_on->to > booking->on.to)
-        return trip_refuse(d, TRIP_STRETCH_LONGER, BT_STR("/to"), "the booking ends at " BT_STR_FMT ", before " BT_STR_FMT, BT_STR_ARG(points[booking->on.to].stop), BT_STR_ARG(to));
+        return trip_refuse(d, TRIP_STRETCH_LONGER, BT_STR("/to"), "the booking ends at " BT_STR_FMT ", before " BT_STR_FMT,
+            BT_STR_ARG(points[booking->on.to].stop), BT_STR_ARG(to));
     return true;
 }
 
@@ -72,7 +75,7 @@ static void tell_change(const deciding *d, const trip_claim *booking, trip_stret
         .places = places_told(d, places, count), .places_count = count, .customer = customer_copied(d, booking) };
     bool same = on.from == booking->on.from && on.to == booking->on.to && memcmp(places, booking->places, count * sizeof *places) == 0;
     if (same)
-        already(d, &trip_booking_changed_message, changed);
+        trip_already(d, &trip_booking_changed_message, changed);
     else
         trip_accept(d, &trip_booking_changed_message, changed);
 }
@@ -97,7 +100,8 @@ void decide_change(const deciding *d)
         return;
     }
     if (change->has_seats && change->seats_count != booking->place_count) {
-        trip_refuse(d, TRIP_SEAT_COUNT_DIFFERS, BT_STR("/seats"), "the booking has %u seats, %u are named", booking->place_count, (unsigned)change->seats_count);
+        trip_refuse(d, TRIP_SEAT_COUNT_DIFFERS, BT_STR("/seats"), "the booking has %u seats, %u are named", booking->place_count,
+            (unsigned)change->seats_count);
         return;
     }
     if (keeps_its_places(d, booking, &wish)) {

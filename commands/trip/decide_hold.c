@@ -9,8 +9,9 @@ static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 static struct trip_seats_held *held_told(const deciding *d, const trip_claim *claim)
 {
     struct trip_seats_held *held = bt_arena_take(d->arena, sizeof *held);
-    *held = (struct trip_seats_held){ .hold = claim->id, .from = claim->on.from, .to = claim->on.to, .places = places_told(d, claim->places, claim->place_count),
-        .places_count = claim->place_count, .customer = customer_copied(d, claim), .expires_at = claim->expires_at_us };
+    *held = (struct trip_seats_held){ .hold = claim->id, .from = claim->on.from, .to = claim->on.to,
+        .places = places_told(d, claim->places, claim->place_count), .places_count = claim->place_count,
+        .customer = customer_copied(d, claim), .expires_at = claim->expires_at_us };
     return held;
 }
 
@@ -24,7 +25,7 @@ static bool is_first_of_its_key(const deciding *d)
         return trip_refuse(d, TRIP_HOLD_CONFIRMED, BT_STR(""), "this Idempotency-Key made a hold that was confirmed");
     if (claim_has_ended(earlier) || hold_is_due(d, earlier))
         return trip_refuse(d, TRIP_HOLD_EXISTS, BT_STR(""), "this Idempotency-Key made a hold that has ended");
-    already(d, &trip_seats_held_message, held_told(d, earlier));
+    trip_already(d, &trip_seats_held_message, held_told(d, earlier));
     return false;
 }
 
@@ -51,7 +52,8 @@ void decide_hold(const deciding *d)
         return;
     int64_t ttl_s = hold->has_ttl_seconds ? hold->ttl_seconds : d->settings->ttl_default_s;
     struct trip_seats_held *held = bt_arena_take(d->arena, sizeof *held);
-    *held = (struct trip_seats_held){ .hold = d->command->key_digest, .from = on.from, .to = on.to, .places = places_told(d, places, wish.count), .places_count = wish.count,
+    *held = (struct trip_seats_held){ .hold = d->command->key_digest, .from = on.from, .to = on.to,
+        .places = places_told(d, places, wish.count), .places_count = wish.count,
         .customer = hold->customer, .expires_at = least(d->now_us + ttl_s * US_PER_S, trip_departs_us(trip, on.from)) };
     trip_accept(d, &trip_seats_held_message, held);
 }
@@ -97,7 +99,7 @@ void decide_extend(const deciding *d)
         trip_accept(d, &trip_hold_extended_message, extended);
     } else if (wanted <= hold->expires_at_us) {
         extended->expires_at = hold->expires_at_us;
-        already(d, &trip_hold_extended_message, extended);
+        trip_already(d, &trip_hold_extended_message, extended);
     } else {
         trip_refuse(d, TRIP_HOLD_LIMIT, BT_STR(""), "the hold already lasts as long as it may");
     }
@@ -113,10 +115,11 @@ void decide_confirm(const deciding *d)
         return;
     }
     struct trip_hold_confirmed *confirmed = bt_arena_take(d->arena, sizeof *confirmed);
-    *confirmed = (struct trip_hold_confirmed){ .hold = hold->id, .from = hold->on.from, .to = hold->on.to, .places = places_told(d, hold->places, hold->place_count),
-        .places_count = hold->place_count, .customer = customer_copied(d, hold) };
+    *confirmed = (struct trip_hold_confirmed){ .hold = hold->id, .from = hold->on.from, .to = hold->on.to,
+        .places = places_told(d, hold->places, hold->place_count), .places_count = hold->place_count,
+            .customer = customer_copied(d, hold) };
     if (hold->status == CLAIM_BOOKED)
-        already(d, &trip_hold_confirmed_message, confirmed);
+        trip_already(d, &trip_hold_confirmed_message, confirmed);
     else
         trip_accept(d, &trip_hold_confirmed_message, confirmed);
 }
@@ -131,10 +134,10 @@ void decide_release(const deciding *d)
         return;
     }
     struct trip_hold_released *released = bt_arena_take(d->arena, sizeof *released);
-    *released = (struct trip_hold_released){ .hold = hold->id, .from = hold->on.from, .to = hold->on.to, .places = places_told(d, hold->places, hold->place_count),
-        .places_count = hold->place_count };
+    *released = (struct trip_hold_released){ .hold = hold->id, .from = hold->on.from, .to = hold->on.to,
+        .places = places_told(d, hold->places, hold->place_count), .places_count = hold->place_count };
     if (hold->status == CLAIM_RELEASED)
-        already(d, &trip_hold_released_message, released);
+        trip_already(d, &trip_hold_released_message, released);
     else
         trip_accept(d, &trip_hold_released_message, released);
 }

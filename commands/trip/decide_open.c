@@ -14,13 +14,14 @@ static bool name_points(const deciding *d, const struct trip_open_trip *open, st
 {
     for (uint32_t i = 0; i < open->points_count; i++) {
         const struct trip_point_spec *spec = &open->points[i];
-        points[i] = (struct trip_point){ .stop = spec->stop, .name = spec->name, .arrives_at = spec->arrives_at, .departs_at = spec->departs_at,
-            .board = !spec->has_board || spec->board, .alight = !spec->has_alight || spec->alight };
+        points[i] = (struct trip_point){ .stop = spec->stop, .name = spec->name, .arrives_at = spec->arrives_at,
+            .departs_at = spec->departs_at, .board = !spec->has_board || spec->board, .alight = !spec->has_alight || spec->alight };
         if (is_visited_twice(open, i))
             points[i].stop = bt_arena_printf(d->arena, BT_STR_FMT "@%u", BT_STR_ARG(spec->stop), (unsigned)i);
         for (uint32_t j = 0; j < i; j++)
             if (bt_str_equal(points[j].stop, points[i].stop) || points[i].stop.size > LAYOUT_TEXT_MAX)
-                return trip_refuse(d, TRIP_BAD_POINTS, field_at(d, "/points/%u/stop", (unsigned)i), "stop " BT_STR_FMT " is there twice", BT_STR_ARG(points[i].stop));
+                return trip_refuse(d, TRIP_BAD_POINTS, field_at(d, "/points/%u/stop", (unsigned)i), "stop " BT_STR_FMT " is there twice",
+                    BT_STR_ARG(points[i].stop));
     }
     return true;
 }
@@ -70,7 +71,7 @@ void decide_open(const deciding *d)
         return;
     for (uint32_t i = 0; i < open->sections_count; i++)
         sections[i] = section_told(d, &open->sections[i]);
-    *opened = (struct trip_opened){ .name = open->name, .timezone = open->timezone, .points = points, .points_count = open->points_count, .sections = sections,
-        .sections_count = open->sections_count };
+    *opened = (struct trip_opened){ .name = open->name, .timezone = open->timezone, .points = points, .points_count = open->points_count,
+        .sections = sections, .sections_count = open->sections_count };
     trip_accept(d, &trip_opened_message, opened);
 }

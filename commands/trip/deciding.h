@@ -19,7 +19,7 @@ typedef struct deciding {
 bool trip_refuse(const deciding *d, enum trip_verdict verdict, bt_str field, const char *detail, ...) BT_PRINTF(4, 5);
 /* The verdict's answer is the event: to be appended, or how things are already. */
 void trip_accept(const deciding *d, const bt_message_type *type, void *event);
-void already(const deciding *d, const bt_message_type *type, void *event);
+void trip_already(const deciding *d, const bt_message_type *type, void *event);
 
 /* "/seats/3/seat": format with up to two numbers. */
 bt_str field_at(const deciding *d, const char *format, ...) BT_PRINTF(2, 3);
@@ -28,7 +28,10 @@ bt_str field_at(const deciding *d, const char *format, ...) BT_PRINTF(2, 3);
 const struct trip_place *places_told(const deciding *d, const place_code *places, unsigned count);
 bt_str customer_copied(const deciding *d, const trip_claim *claim);
 
-static inline bool hold_is_due(const deciding *d, const trip_claim *claim) { return claim->status == CLAIM_HELD && d->now_us >= claim->expires_at_us; }
+static inline bool hold_is_due(const deciding *d, const trip_claim *claim)
+{
+    return claim->status == CLAIM_HELD && d->now_us >= claim->expires_at_us;
+}
 
 /* Which places are wanted: certain ones, or a count of the best fitting. */
 typedef struct trip_wish {

@@ -8,7 +8,8 @@
 
 static bool contradicts(bt_err *err, bt_event event, const char *what)
 {
-    return bt_fail(err, BT_ERR_FATAL, 0, "%s version %lld contradicts its trip: %s", event.type->record->name, (long long)bt_event_meta(event)->version, what);
+    return bt_fail(err, BT_ERR_FATAL, 0, "%s version %lld contradicts its trip: %s", event.type->record->name,
+        (long long)bt_event_meta(event)->version, what);
 }
 
 /* Places of an event as codes, if they exist and ascend by section and seat; places without number may repeat. */
@@ -19,9 +20,10 @@ static bool read_places(const trip_state *trip, const struct trip_place *places,
     for (uint32_t i = 0; i < count; i++) {
         if (!place_find(trip->layout, places[i].section, places[i].seat, &ret_codes[i]))
             return false;
-        bool follows = i == 0 || places[i].section > places[i - 1].section ||
-                       (places[i].section == places[i - 1].section && (places[i].seat > places[i - 1].seat || (places[i].seat == -1 && places[i - 1].seat == -1)));
-        if (!follows)
+        bool same_section = i > 0 && places[i].section == places[i - 1].section;
+        if (i > 0 && places[i].section < places[i - 1].section)
+            return false;
+        if (same_section && places[i].seat <= places[i - 1].seat && !(places[i].seat == -1 && places[i - 1].seat == -1))
             return false;
     }
     return true;
@@ -106,7 +108,8 @@ static bool on_seats_held(trip_state *trip, bt_event event, bt_undo *undo, bt_er
 {
     const struct trip_seats_held *held = event.data;
     place_code places[TRIP_PLACES_MAX];
-    trip_claim head = { .id = held->hold, .held_at_us = held->meta.time, .expires_at_us = held->expires_at, .status = CLAIM_HELD, .place_count = (uint8_t)held->places_count };
+    trip_claim head = { .id = held->hold, .held_at_us = held->meta.time, .expires_at_us = held->expires_at, .status = CLAIM_HELD,
+        .place_count = (uint8_t)held->places_count };
     if (trip->status != TRIP_STATUS_OPEN)
         return contradicts(err, event, "the sale is closed");
     if (!read_stretch(trip, held->from, held->to, &head.on) || !read_places(trip, held->places, held->places_count, places))
@@ -133,12 +136,14 @@ static trip_claim *find_claim(const trip_state *trip, bt_id id, claim_status sta
 }
 
 /* True if an event tells the claim's stretch and places as the state knows them. */
-static bool tells(const trip_state *trip, const trip_claim *claim, int32_t from, int32_t to, const struct trip_place *places, uint32_t count)
+static bool tells(const trip_state *trip, const trip_claim *claim, int32_t from, int32_t to, const struct trip_place *places,
+    uint32_t count)
 {
     if (from != claim->on.from || to != claim->on.to || count != claim->place_count)
         return false;
     for (uint32_t i = 0; i < count; i++)
-        if (places[i].section != (int32_t)place_section(trip->layout, claim->places[i]) || places[i].seat != place_seat(trip->layout, claim->places[i]))
+        if (places[i].section != (int32_t)place_section(trip->layout, claim->places[i]) ||
+            places[i].seat != place_seat(trip->layout, claim->places[i]))
             return false;
     return true;
 }
@@ -217,7 +222,8 @@ static bool on_booking_changed(trip_state *trip, bt_event event, bt_undo *undo, 
     trip_stretch on;
     if (claim == NULL || !tells(trip, claim, changed->old_from, changed->old_to, changed->old_places, changed->old_places_count))
         return contradicts(err, event, "no such booking, or other places");
-    if (!read_stretch(trip, changed->from, changed->to, &on) || !read_places(trip, changed->places, changed->places_count, places) || changed->places_count != claim->place_count)
+    if (!read_stretch(trip, changed->from, changed->to, &on) || !read_places(trip, changed->places, changed->places_count, places) ||
+        changed->places_count != claim->place_count)
         return contradicts(err, event, "no such stretch or places");
     /* Its own places count as free, which is seen only once they are given back; they are taken again if that fails. */
     trip_seats seats = own_seats(trip, NULL);
@@ -266,8 +272,8 @@ bool trip_evolve(void *state, bt_event event, bt_undo *undo, bt_err *err)
     trip_state *trip = state;
     enum trip_event which = (enum trip_event)event.type->index;
     if (bt_event_meta(event)->version != trip->version + 1)
-        return bt_fail(err, BT_ERR_FATAL, 0, "%s has version %lld where the trip expects %lld", event.type->record->name, (long long)bt_event_meta(event)->version,
-            (long long)trip->version + 1);
+        return bt_fail(err, BT_ERR_FATAL, 0, "%s has version %lld where the trip expects %lld", event.type->record->name,
+            (long long)bt_event_meta(event)->version, (long long)trip->version + 1);
     if (trip->layout == NULL && which != TRIP_EVENT_TRIP_OPENED)
         return contradicts(err, event, "it is not open");
     if (trip->status == TRIP_STATUS_CANCELLED)
@@ -317,5 +323,6 @@ void trip_free(void *state, bt_undo *undo)
 size_t trip_state_bytes(const void *state)
 {
     const trip_state *trip = state;
-    return sizeof *trip + (trip->seats == NULL ? 0 : trip->layout->block_size) + claims_bytes(&trip->claims) + (trip->reason == NULL ? 0 : 1U + *trip->reason);
+    return sizeof *trip + (trip->seats == NULL ? 0 : trip->layout->block_size) + claims_bytes(&trip->claims) +
+        (trip->reason == NULL ? 0 : 1U + *trip->reason);
 }

@@ -34,6 +34,9 @@ typedef struct layout_parts {
     layout_point *points;
     layout_section *sections;
     layout_slot *slots;
+    uint16_t *index;
+    uint64_t *class_slots, *untouched;
+    uint8_t *canonical;
 } layout_parts;
 
 static void read_points(byte_reader *reader, layout_sizes *sizes, layout_parts *to)
@@ -79,7 +82,8 @@ static void read_sections(byte_reader *reader, layout_sizes *sizes, layout_parts
         section.first_slot = (uint16_t)sizes->slots;
         section.capacity_index = (uint8_t)sizes->capacities;
         sizes->capacities += section.capacity > 0;
-        reader->failed = reader->failed || (section.capacity > 0) == (section.slot_count > 0) || sizes->slots + section.slot_count + 1U > LAYOUT_SLOTS_MAX;
+        bool fits = (section.capacity > 0) != (section.slot_count > 0) && sizes->slots + section.slot_count + 1U <= LAYOUT_SLOTS_MAX;
+        reader->failed = reader->failed || !fits;
         read_slots(reader, sizes, to, text, i, section.slot_count);
         reader->failed = reader->failed || take_number(reader, 0) != 0;
         if (section.slot_count > 0) {
@@ -138,45 +142,70 @@ static bool index_names(trip_layout *layout, uint16_t *index)
     return true;
 }
 
-static size_t aligned(size_t size) { return (size + 15) & ~(size_t)15; }
-
-/* One block for all: the layout, its arrays, a copy of the bytes that its texts point into. */
-static trip_layout *build(bt_bytes canonical, uint64_t hash, const layout_sizes *sizes)
+/* Takes the next part of a block that is being laid out; the first pass, without a block, only counts. */
+static void *part(uint8_t *block, size_t *size, size_t part_size)
 {
-    size_t words = (sizes->slots + 63) / 64, segments = sizes->points - 1, index_count = 16;
+    void *at = block == NULL ? NULL : block + *size;
+    *size += (part_size + 15) & ~(size_t)15;
+    return at;
+}
+
+/* Where everything lies in the one block of a layout. Returns the size of all. */
+static size_t lay_out(uint8_t *block, const layout_sizes *sizes, bt_bytes canonical, trip_layout *ret_layout, layout_parts *ret_parts)
+{
+    size_t words = (sizes->slots + 63) / 64, segments = sizes->points - 1, index_count = 16, size = 0;
     while (index_count < 2 * sizes->seats)
         index_count *= 2;
     size_t block_size = seats_block_size(sizes->slots, words, segments, sizes->capacities);
-    size_t points_at = aligned(sizeof(trip_layout)), sections_at = points_at + aligned(sizes->points * sizeof(layout_point));
-    size_t slots_at = sections_at + aligned(sizes->sections * sizeof(layout_section)), index_at = slots_at + aligned(sizes->slots * sizeof(layout_slot));
-    size_t classes_at = index_at + aligned(index_count * sizeof(uint16_t)), untouched_at = classes_at + aligned(sizes->sections * words * sizeof(uint64_t));
-    size_t bytes_at = untouched_at + aligned(block_size), size = bytes_at + canonical.size;
-    uint8_t *at = bt_alloc(size);
-    trip_layout *made = (trip_layout *)(void *)at;
-    *made = (trip_layout){ .hash = hash, .reference_count = 1, .size = (uint32_t)size, .point_count = (uint8_t)sizes->points, .segment_count = (uint8_t)segments,
+    part(block, &size, sizeof(trip_layout));
+    ret_parts->points = part(block, &size, sizes->points * sizeof(layout_point));
+    ret_parts->sections = part(block, &size, sizes->sections * sizeof(layout_section));
+    ret_parts->slots = part(block, &size, sizes->slots * sizeof(layout_slot));
+    ret_parts->index = part(block, &size, index_count * sizeof(uint16_t));
+    ret_parts->class_slots = part(block, &size, sizes->sections * words * sizeof(uint64_t));
+    ret_parts->untouched = part(block, &size, block_size);
+    ret_parts->canonical = part(block, &size, canonical.size);
+    *ret_layout = (trip_layout){ .reference_count = 1, .point_count = (uint8_t)sizes->points, .segment_count = (uint8_t)segments,
         .section_count = (uint8_t)sizes->sections, .capacity_count = (uint8_t)sizes->capacities, .slot_count = (uint16_t)sizes->slots,
         .word_count = (uint16_t)words, .index_mask = (uint16_t)(index_count - 1), .block_size = (uint32_t)block_size,
-        .points = (void *)(at + points_at), .sections = (void *)(at + sections_at), .slots = (void *)(at + slots_at), .index = (void *)(at + index_at),
-        .class_slots = (void *)(at + classes_at), .untouched = (void *)(at + untouched_at), .canonical = { at + bytes_at, canonical.size } };
-    memcpy(at + bytes_at, canonical.at, canonical.size);
-    byte_reader reader = { made->canonical.at, made->canonical.at + canonical.size, false };
+        .points = ret_parts->points, .sections = ret_parts->sections, .slots = ret_parts->slots, .index = ret_parts->index,
+        .class_slots = ret_parts->class_slots, .untouched = ret_parts->untouched,
+        .canonical = { ret_parts->canonical, canonical.size }, .size = (uint32_t)size };
+    return size;
+}
+
+/* One block for all: the layout, its arrays, a copy of the bytes that its texts point into. NULL if names repeat. */
+static trip_layout *build(bt_bytes canonical, uint64_t hash, const layout_sizes *sizes)
+{
+    trip_layout measured;
+    layout_parts parts;
+    trip_layout *made = bt_alloc(lay_out(NULL, sizes, canonical, &measured, &parts));
+    lay_out((uint8_t *)made, sizes, canonical, &measured, &parts);
+    *made = measured;
+    made->hash = hash;
+    memcpy(parts.canonical, canonical.at, canonical.size);
+    byte_reader reader = { parts.canonical, parts.canonical + canonical.size, false };
     layout_sizes again = { 0 };
-    layout_parts parts = { (void *)(at + points_at), (void *)(at + sections_at), (void *)(at + slots_at) };
     read_points(&reader, &again, &parts);
-    read_sections(&reader, &again, &parts, made->canonical.at);
-    index_classes(made, parts.sections, (void *)(at + classes_at));
-    if (!index_names(made, (void *)(at + index_at))) {
+    read_sections(&reader, &again, &parts, parts.canonical);
+    index_classes(made, parts.sections, parts.class_slots);
+    if (!index_names(made, parts.index)) {
         bt_release(made);
         return NULL;
     }
-    seats_close_unsold(made, (void *)(at + untouched_at));
+    seats_close_unsold(made, parts.untouched);
     return made;
+}
+
+static bool has_bytes(const trip_layout *layout, bt_bytes canonical)
+{
+    return layout->canonical.size == canonical.size && memcmp(layout->canonical.at, canonical.at, canonical.size) == 0;
 }
 
 static trip_layout *find(uint64_t hash, bt_bytes canonical)
 {
     trip_layout *at = pool.buckets[hash % BUCKET_COUNT];
-    while (at != NULL && (at->hash != hash || at->canonical.size != canonical.size || memcmp(at->canonical.at, canonical.at, canonical.size) != 0))
+    while (at != NULL && (at->hash != hash || !has_bytes(at, canonical)))
         at = at->next_in_bucket;
     return at;
 }

@@ -10,7 +10,8 @@ trip_seats seats_of(const trip_layout *layout, const uint64_t *block)
 {
     uint64_t *at = (uint64_t *)(uintptr_t)block;
     uint64_t *of_word = at + layout->slot_count;
-    return (trip_seats){ .layout = layout, .of_slot = at, .of_word = of_word, .used = (uint32_t *)(void *)(of_word + layout->word_count * layout->segment_count) };
+    return (trip_seats){ .layout = layout, .of_slot = at, .of_word = of_word,
+        .used = (uint32_t *)(void *)(of_word + layout->word_count * layout->segment_count) };
 }
 
 void seats_close_unsold(const trip_layout *layout, uint64_t *block)

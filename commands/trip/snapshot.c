@@ -100,7 +100,8 @@ static void take_claim(trip_state *trip, byte_reader *reader, bool ended)
         reader->failed = reader->failed || !place_exists(layout, places[i]) || (i > 0 && !follows(layout, places[i - 1], places[i]));
     }
     bt_str customer = take_text(reader, BT_NAME_MAX);
-    if (reader->failed || head.place_count == 0 || head.on.to <= head.on.from || claim_has_ended(&head) != ended || claims_find(&trip->claims, head.id) != NULL)
+    if (reader->failed || head.place_count == 0 || head.on.to <= head.on.from || claim_has_ended(&head) != ended ||
+        claims_find(&trip->claims, head.id) != NULL)
         reader->failed = true;
     else if (!ended)
         take_places(trip, reader, &head, places);

@@ -24,10 +24,23 @@ typedef struct trip_state {
     uint8_t status;
 } trip_state;
 
-static inline trip_seats trip_seats_of(const trip_state *trip) { return seats_of(trip->layout, trip->seats == NULL ? trip->layout->untouched : trip->seats); }
-static inline int64_t trip_departs_us(const trip_state *trip, unsigned point) { return trip->starts_at_us + trip->layout->points[point].departs_us; }
-static inline int64_t trip_arrives_us(const trip_state *trip, unsigned point) { return trip->starts_at_us + trip->layout->points[point].arrives_us; }
+static inline trip_seats trip_seats_of(const trip_state *trip)
+{
+    return seats_of(trip->layout, trip->seats == NULL ? trip->layout->untouched : trip->seats);
+}
+
+static inline int64_t trip_departs_us(const trip_state *trip, unsigned point)
+{
+    return trip->starts_at_us + trip->layout->points[point].departs_us;
+}
+
+static inline int64_t trip_arrives_us(const trip_state *trip, unsigned point)
+{
+    return trip->starts_at_us + trip->layout->points[point].arrives_us;
+}
+
 static inline int64_t trip_last_arrival_us(const trip_state *trip) { return trip_arrives_us(trip, trip->layout->point_count - 1U); }
+
 static inline bt_str trip_reason(const trip_state *trip)
 {
     return trip->reason == NULL ? (bt_str){ 0 } : (bt_str){ (const char *)trip->reason + 1, *trip->reason };
@@ -38,7 +51,8 @@ static inline bt_str trip_reason(const trip_state *trip)
 
 /* The decider's parts, each in the file of its name; see commands/decider.h. */
 bool trip_check(const bt_command *command, const void *settings, bt_arena *arena, bt_decision *ret_decision);
-void trip_decide(const void *state, const bt_command *command, int64_t now_us, const void *settings, bt_arena *arena, bt_decision *ret_decision);
+void trip_decide(const void *state, const bt_command *command, int64_t now_us, const void *settings, bt_arena *arena,
+    bt_decision *ret_decision);
 void trip_decide_due(const void *state, bt_str stream, int64_t now_us, bt_arena *arena, bt_decision *ret_decision);
 bool trip_evolve(void *state, bt_event event, bt_undo *undo, bt_err *err);
 void *trip_new(bt_undo *undo);

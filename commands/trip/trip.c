@@ -8,7 +8,8 @@ bool trip_settings_check(const trip_settings *settings, bt_err *err)
     if (settings->ttl_max_s < 1 || settings->ttl_max_s > 7 * 86400)
         return bt_fail(err, BT_ERR_INPUT, 0, "the longest time of a hold must be 1 s to 7 days, not %d s", settings->ttl_max_s);
     if (settings->ttl_default_s < 1 || settings->ttl_default_s > settings->ttl_max_s)
-        return bt_fail(err, BT_ERR_INPUT, 0, "the usual time of a hold must be 1 to %d s, not %d", settings->ttl_max_s, settings->ttl_default_s);
+        return bt_fail(err, BT_ERR_INPUT, 0, "the usual time of a hold must be 1 to %d s, not %d", settings->ttl_max_s,
+            settings->ttl_default_s);
     if (settings->places_max < 1 || settings->places_max > TRIP_PLACES_MAX)
         return bt_fail(err, BT_ERR_INPUT, 0, "the most places of a hold must be 1 to %d, not %d", TRIP_PLACES_MAX, settings->places_max);
     return true;

@@ -6,7 +6,9 @@ static bool find_stop(const deciding *d, bt_str field, bt_str stop, unsigned *re
 {
     int point = layout_point_by_stop(d->trip->layout, stop);
     if (point == LAYOUT_AMBIGUOUS)
-        return trip_refuse(d, TRIP_UNKNOWN_STOP, field, "the trip calls at " BT_STR_FMT " more than once: say which, as " BT_STR_FMT "@index", BT_STR_ARG(stop), BT_STR_ARG(stop));
+        return trip_refuse(d, TRIP_UNKNOWN_STOP, field,
+            "the trip calls at " BT_STR_FMT " more than once: say which, as " BT_STR_FMT "@index",
+            BT_STR_ARG(stop), BT_STR_ARG(stop));
     if (point < 0)
         return trip_refuse(d, TRIP_UNKNOWN_STOP, field, "the trip does not call at " BT_STR_FMT, BT_STR_ARG(stop));
     *ret_point = (unsigned)point;
@@ -19,7 +21,8 @@ bool find_stretch(const deciding *d, bt_str from, bt_str to, trip_stretch *ret_o
     if (!find_stop(d, BT_STR("/from"), from, &board) || !find_stop(d, BT_STR("/to"), to, &alight))
         return false;
     if (board >= alight)
-        return trip_refuse(d, TRIP_STOPS_REVERSED, BT_STR("/to"), BT_STR_FMT " does not come after " BT_STR_FMT, BT_STR_ARG(to), BT_STR_ARG(from));
+        return trip_refuse(d, TRIP_STOPS_REVERSED, BT_STR("/to"), BT_STR_FMT " does not come after " BT_STR_FMT, BT_STR_ARG(to),
+            BT_STR_ARG(from));
     if (!d->trip->layout->points[board].board)
         return trip_refuse(d, TRIP_NO_BOARDING, BT_STR("/from"), "nobody may board at " BT_STR_FMT, BT_STR_ARG(from));
     if (!d->trip->layout->points[alight].alight)
@@ -53,15 +56,19 @@ static bool find_seat(const deciding *d, const trip_wish *wish, unsigned i, plac
     const struct trip_seat_wish *seat = &wish->seats[i];
     int section = layout_section_by_name(layout, seat->section);
     if (section < 0)
-        return trip_refuse(d, TRIP_UNKNOWN_SECTION, field_at(d, "/seats/%u/section", i), "there is no section " BT_STR_FMT, BT_STR_ARG(seat->section));
+        return trip_refuse(d, TRIP_UNKNOWN_SECTION, field_at(d, "/seats/%u/section", i), "there is no section " BT_STR_FMT,
+            BT_STR_ARG(seat->section));
     int slot = layout_slot_by_label(layout, section, seat->seat);
     if (slot < 0)
-        return trip_refuse(d, TRIP_UNKNOWN_SEAT, field_at(d, "/seats/%u/seat", i), "section " BT_STR_FMT " has no seat " BT_STR_FMT, BT_STR_ARG(seat->section), BT_STR_ARG(seat->seat));
+        return trip_refuse(d, TRIP_UNKNOWN_SEAT, field_at(d, "/seats/%u/seat", i), "section " BT_STR_FMT " has no seat " BT_STR_FMT,
+            BT_STR_ARG(seat->section), BT_STR_ARG(seat->seat));
     if (wish->class != CLASS_ANY && layout->sections[section].class_index != wish->class)
-        return trip_refuse(d, TRIP_OTHER_CLASS, field_at(d, "/seats/%u", i), "seat " BT_STR_FMT " of " BT_STR_FMT " is of class " BT_STR_FMT, BT_STR_ARG(seat->seat),
-            BT_STR_ARG(seat->section), BT_STR_ARG(layout->sections[section].class));
+        return trip_refuse(d, TRIP_OTHER_CLASS, field_at(d, "/seats/%u", i),
+            "seat " BT_STR_FMT " of " BT_STR_FMT " is of class " BT_STR_FMT,
+            BT_STR_ARG(seat->seat), BT_STR_ARG(seat->section), BT_STR_ARG(layout->sections[section].class));
     if (layout->slots[slot].blocked)
-        return trip_refuse(d, TRIP_SEAT_BLOCKED, field_at(d, "/seats/%u", i), "seat " BT_STR_FMT " of " BT_STR_FMT " is not for sale", BT_STR_ARG(seat->seat), BT_STR_ARG(seat->section));
+        return trip_refuse(d, TRIP_SEAT_BLOCKED, field_at(d, "/seats/%u", i), "seat " BT_STR_FMT " of " BT_STR_FMT " is not for sale",
+            BT_STR_ARG(seat->seat), BT_STR_ARG(seat->section));
     *ret_place = (place_code)slot;
     return true;
 }
@@ -107,8 +114,9 @@ static bool find_named(const deciding *d, const trip_seats *seats, trip_stretch 
         if (seats_are_free(seats, ret_places[i], on, 1))
             continue;
         d->out->members = taken_members(d, seats, on, wish, ret_places);
-        return trip_refuse(d, TRIP_SEAT_TAKEN, field_at(d, "/seats/%u", i), "seat " BT_STR_FMT " of " BT_STR_FMT " is taken on this stretch", BT_STR_ARG(wish->seats[i].seat),
-            BT_STR_ARG(wish->seats[i].section));
+        return trip_refuse(d, TRIP_SEAT_TAKEN, field_at(d, "/seats/%u", i),
+            "seat " BT_STR_FMT " of " BT_STR_FMT " is taken on this stretch",
+            BT_STR_ARG(wish->seats[i].seat), BT_STR_ARG(wish->seats[i].section));
     }
     sort_seats(ret_places, wish->count);
     if (wish->together == TOGETHER_REQUIRED && !are_neighbours(ret_places, wish->count))
@@ -127,5 +135,6 @@ bool find_places(const deciding *d, const trip_seats *seats, trip_stretch on, co
     d->out->members = bt_arena_printf(d->arena, "\"free\":%llu", free);
     if (fit == CHOSEN_SOLD_OUT)
         return trip_refuse(d, TRIP_SOLD_OUT, BT_STR(""), "%llu free on this stretch, %u asked for", free, wish->count);
-    return trip_refuse(d, TRIP_NOT_ADJACENT, BT_STR(""), "%llu free on this stretch, but at most %u next to each other", free, seats_longest_run(seats, on, wish->class));
+    return trip_refuse(d, TRIP_NOT_ADJACENT, BT_STR(""), "%llu free on this stretch, but at most %u next to each other", free,
+        seats_longest_run(seats, on, wish->class));
 }

@@ -107,7 +107,8 @@ static void read_seats(const char *at, const char *end, struct trip_section *sec
         if (*word.at == '#')
             section->capacity = atoi(word.at + 1);
         else
-            seats[section->seats_count++] = *word.at == '|' ? (bt_str){ 0 } : *word.at == '*' ? (bt_str){ word.at + 1, word.size - 1 } : word;
+            seats[section->seats_count++] = *word.at == '|' ? (bt_str){ 0 } : *word.at == '*' ? (bt_str){ word.at + 1, word.size - 1 }
+                : word;
     }
 }
 
@@ -298,11 +299,13 @@ static const void *open_order(const step *order)
     struct trip_open_trip *open = bt_arena_take(&world.arena, sizeof *open);
     struct trip_point_spec *points = bt_arena_take(&world.arena, (opened->points_count + 1) * sizeof *points);
     struct trip_section_spec *sections = bt_arena_take(&world.arena, (opened->sections_count + 1) * sizeof *sections);
-    *open = (struct trip_open_trip){ .has_trip = order->trip != NULL, .trip = bt_str_of(or_else(order->trip, "")), .name = opened->name, .timezone = opened->timezone,
+    *open = (struct trip_open_trip){ .has_trip = order->trip != NULL, .trip = bt_str_of(or_else(order->trip, "")), .name = opened->name,
+        .timezone = opened->timezone,
         .points = points, .points_count = opened->points_count, .sections = sections, .sections_count = opened->sections_count };
     for (uint32_t i = 0; i < opened->points_count; i++) {
         const struct trip_point *point = &opened->points[i];
-        points[i] = (struct trip_point_spec){ .stop = point->stop, .name = point->name, .arrives_at = point->arrives_at, .departs_at = point->departs_at,
+        points[i] = (struct trip_point_spec){ .stop = point->stop, .name = point->name, .arrives_at = point->arrives_at,
+            .departs_at = point->departs_at,
             .has_board = !point->board, .board = point->board, .has_alight = !point->alight, .alight = point->alight };
     }
     for (uint32_t i = 0; i < opened->sections_count; i++) {
@@ -310,8 +313,10 @@ static const void *open_order(const step *order)
         bt_str *blocked = bt_arena_take(&world.arena, (section->blocked_count + 1) * sizeof *blocked);
         for (uint32_t j = 0; j < section->blocked_count; j++)
             blocked[j] = section->seats[section->blocked[j]];
-        sections[i] = (struct trip_section_spec){ .name = section->name, .class = section->class, .has_seats = section->seats_count > 0, .seats = section->seats,
-            .seats_count = section->seats_count, .has_blocked = section->blocked_count > 0, .blocked = blocked, .blocked_count = section->blocked_count,
+        sections[i] = (struct trip_section_spec){ .name = section->name, .class = section->class, .has_seats = section->seats_count > 0,
+            .seats = section->seats,
+            .seats_count = section->seats_count, .has_blocked = section->blocked_count > 0, .blocked = blocked,
+                .blocked_count = section->blocked_count,
             .has_capacity = section->capacity != 0, .capacity = section->capacity };
     }
     return open;
@@ -321,10 +326,13 @@ static const void *hold_order(const step *order)
 {
     struct trip_hold_seats *hold = bt_arena_take(&world.arena, sizeof *hold);
     struct trip_seat_wish *wishes = bt_arena_take(&world.arena, 2 * TRIP_PLACES_MAX * sizeof *wishes);
-    *hold = (struct trip_hold_seats){ .from = bt_str_of(or_else(order->from, "A")), .to = bt_str_of(or_else(order->to, "D")), .has_class = order->class != NULL,
-        .class = bt_str_of(or_else(order->class, "")), .has_count = order->count != 0 || order->zero_count, .count = order->count, .has_seats = order->seats != NULL,
+    *hold = (struct trip_hold_seats){ .from = bt_str_of(or_else(order->from, "A")), .to = bt_str_of(or_else(order->to, "D")),
+        .has_class = order->class != NULL,
+        .class = bt_str_of(or_else(order->class, "")), .has_count = order->count != 0 || order->zero_count, .count = order->count,
+            .has_seats = order->seats != NULL,
         .seats = wishes, .has_adjacent = order->adjacent != ADJACENCY_LEFT_OUT, .adjacent = order->adjacent == ADJACENT,
-        .customer = bt_str_of(or_else(order->customer, "c-1")), .has_ttl_seconds = order->ttl_s != 0 || order->zero_ttl, .ttl_seconds = order->ttl_s };
+        .customer = bt_str_of(or_else(order->customer, "c-1")), .has_ttl_seconds = order->ttl_s != 0 || order->zero_ttl,
+            .ttl_seconds = order->ttl_s };
     hold->seats_count = order->seats == NULL ? 0 : read_wishes(order->seats, wishes);
     return hold;
 }
@@ -333,8 +341,10 @@ static const void *change_order(const step *order)
 {
     struct trip_change_booking *change = bt_arena_take(&world.arena, sizeof *change);
     struct trip_seat_wish *wishes = bt_arena_take(&world.arena, 2 * TRIP_PLACES_MAX * sizeof *wishes);
-    *change = (struct trip_change_booking){ .has_from = order->from != NULL, .from = bt_str_of(or_else(order->from, "")), .has_to = order->to != NULL,
-        .to = bt_str_of(or_else(order->to, "")), .has_class = order->class != NULL, .class = bt_str_of(or_else(order->class, "")), .has_seats = order->seats != NULL,
+    *change = (struct trip_change_booking){ .has_from = order->from != NULL, .from = bt_str_of(or_else(order->from, "")),
+        .has_to = order->to != NULL,
+        .to = bt_str_of(or_else(order->to, "")), .has_class = order->class != NULL, .class = bt_str_of(or_else(order->class, "")),
+            .has_seats = order->seats != NULL,
         .seats = wishes, .has_adjacent = order->adjacent != ADJACENCY_LEFT_OUT, .adjacent = order->adjacent == ADJACENT };
     change->seats_count = order->seats == NULL ? 0 : read_wishes(order->seats, wishes);
     return change;
@@ -372,7 +382,8 @@ bt_command command_of(step order)
 {
     bt_id id = id_of(or_else(order.hold, order.what == TRIP_COMMAND_HOLD_SEATS ? "new" : "h1"));
     bool is_hold = order.what == TRIP_COMMAND_HOLD_SEATS;
-    return (bt_command){ .type = trip_commands[order.what], .data = order_data(order), .stream = BT_STR("T1"), .target = is_hold ? (bt_id){ { 0 } } : id,
+    return (bt_command){ .type = trip_commands[order.what], .data = order_data(order), .stream = BT_STR("T1"), .target = is_hold
+        ? (bt_id){ { 0 } } : id,
         .has_if_match = order.if_match != 0, .if_match = order.if_match, .key_digest = is_hold ? id : id_of("some key") };
 }
 
@@ -395,8 +406,10 @@ static void show_decision(void)
     bt_buf_init(&json, 1 << 20);
     if (world.decision.event.data != NULL)
         bt_record_to_json(world.decision.event.type->record, world.decision.event.data, NULL, &json);
-    print_error("verdict %d, field " BT_STR_FMT ", detail: " BT_STR_FMT "\n%s " BT_STR_FMT "\n", world.decision.verdict, BT_STR_ARG(world.decision.field),
-        BT_STR_ARG(world.decision.detail), world.decision.event.data == NULL ? "" : world.decision.event.type->record->name, (int)json.size, (const char *)json.at);
+    print_error("verdict %d, field " BT_STR_FMT ", detail: " BT_STR_FMT "\n%s " BT_STR_FMT "\n", world.decision.verdict,
+        BT_STR_ARG(world.decision.field),
+        BT_STR_ARG(world.decision.detail), world.decision.event.data == NULL ? "" : world.decision.event.type->record->name, (int)json.size,
+            (const char *)json.at);
     bt_buf_release(&json);
 }
 
@@ -448,7 +461,10 @@ void then_text(bt_str text, const char *expected, const char *file, int line)
     _fail(file, line);
 }
 
-void then_nothing(const char *file, int line) { check_at(world.decision.verdict == BT_VERDICT_ACCEPTED && world.decision.event.data == NULL, "nothing is due", file, line); }
+void then_nothing(const char *file, int line)
+{
+    check_at(world.decision.verdict == BT_VERDICT_ACCEPTED && world.decision.event.data == NULL, "nothing is due", file, line);
+}
 
 void then_answered(const char *json, const char *file, int line)
 {

@@ -63,7 +63,8 @@ bt_command history_open(history *of, history_size size)
     int64_t at_us = of->now_us + 150 * MINUTE_US;
     for (uint32_t i = 0; i < open->points_count; i++) {
         int64_t arrives_at = at_us, departs_at = at_us += (int64_t)history_random(of, 3) * MINUTE_US;
-        points[i] = (struct trip_point_spec){ .stop = bt_arena_printf(of->arena, "p%u", one_in(of, 12) && i > 0 ? i - 1 : i), .name = BT_STR("point"),
+        points[i] = (struct trip_point_spec){ .stop = bt_arena_printf(of->arena, "p%u", one_in(of, 12) && i > 0 ? i - 1 : i),
+            .name = BT_STR("point"),
             .arrives_at = arrives_at, .departs_at = departs_at, .has_board = one_in(of, 15), .has_alight = one_in(of, 15) };
         at_us += (int64_t)history_random(of, 40) * MINUTE_US;
     }
@@ -148,7 +149,8 @@ static const void *random_hold(history *of)
 static const void *random_change(history *of)
 {
     struct trip_change_booking *change = bt_arena_take(of->arena, sizeof *change);
-    *change = (struct trip_change_booking){ .has_from = one_in(of, 3), .from = random_stop(of), .has_to = one_in(of, 3), .to = random_stop(of),
+    *change = (struct trip_change_booking){ .has_from = one_in(of, 3), .from = random_stop(of), .has_to = one_in(of, 3),
+        .to = random_stop(of),
         .has_class = one_in(of, 4), .class = random_class(of), .has_seats = one_in(of, 3), .has_adjacent = one_in(of, 3),
         .adjacent = one_in(of, 2) };
     if (change->has_seats)

@@ -121,7 +121,8 @@ static bool choose_together(const naive_trip *trip, naive_answer *answer, uint32
 {
     int32_t least = INT32_MAX;
     for (uint32_t section = 0; section < trip->opened->sections_count; section++) {
-        for (uint32_t first = 0; class_fits(trip, section, class) && first + count <= trip->opened->sections[section].seats_count; first++) {
+        for (uint32_t first = 0; class_fits(trip, section, class) && first +
+            count <= trip->opened->sections[section].seats_count; first++) {
             int32_t sum = 0;
             bool all_free = true;
             for (uint32_t i = 0; i < count && all_free; i++) {
@@ -154,7 +155,8 @@ static bool choose_next(const naive_trip *trip, naive_answer *answer, const bt_s
     int32_t least = INT32_MAX;
     for (uint32_t section = 0; section < trip->opened->sections_count; section++)
         for (uint32_t seat = 0; class_fits(trip, section, class) && seat < trip->opened->sections[section].seats_count; seat++) {
-            if (is_chosen(answer, (int32_t)section, (int32_t)seat) || !is_free(trip, (int32_t)section, (int32_t)seat, answer->from, answer->to))
+            if (is_chosen(answer, (int32_t)section, (int32_t)seat) || !is_free(trip, (int32_t)section, (int32_t)seat, answer->from,
+                answer->to))
                 continue;
             int32_t wasted = waste_of(trip, (int32_t)section, (int32_t)seat, answer->from, answer->to);
             if (wasted < least) {
@@ -171,7 +173,8 @@ static bool choose_next(const naive_trip *trip, naive_answer *answer, const bt_s
 static void choose_unnumbered(const naive_trip *trip, naive_answer *answer, uint32_t count, const bt_str *class)
 {
     for (uint32_t section = 0; section < trip->opened->sections_count; section++)
-        for (int32_t i = 0; class_fits(trip, section, class) && i < free_capacity(trip, (int32_t)section, answer->from, answer->to) && answer->place_count < count; i++)
+        for (int32_t i = 0; class_fits(trip, section, class) && i < free_capacity(trip, (int32_t)section, answer->from, answer->to) &&
+            answer->place_count < count; i++)
             answer->places[answer->place_count++] = (struct trip_place){ (int32_t)section, -1 };
 }
 
@@ -221,7 +224,8 @@ static int32_t check_class(const naive_trip *trip, const bt_str *class)
     return TRIP_UNKNOWN_CLASS;
 }
 
-static int32_t find_named(const naive_trip *trip, const struct trip_seat_wish *seats, uint32_t count, const bt_str *class, naive_answer *answer)
+static int32_t find_named(const naive_trip *trip, const struct trip_seat_wish *seats, uint32_t count, const bt_str *class,
+    naive_answer *answer)
 {
     for (uint32_t i = 0; i < count; i++) {
         int32_t section = -1, seat = -1;
@@ -231,7 +235,8 @@ static int32_t find_named(const naive_trip *trip, const struct trip_seat_wish *s
         if (section < 0)
             return TRIP_UNKNOWN_SECTION;
         for (uint32_t j = 0; j < trip->opened->sections[section].seats_count; j++)
-            if (trip->opened->sections[section].seats[j].at != NULL && bt_str_equal(trip->opened->sections[section].seats[j], seats[i].seat))
+            if (trip->opened->sections[section].seats[j].at != NULL && bt_str_equal(trip->opened->sections[section].seats[j],
+                seats[i].seat))
                 seat = (int32_t)j;
         if (seat < 0)
             return TRIP_UNKNOWN_SEAT;
@@ -245,7 +250,8 @@ static int32_t find_named(const naive_trip *trip, const struct trip_seat_wish *s
 }
 
 /* The choice that both a hold and a change make. */
-static int32_t choose(const naive_trip *trip, const struct trip_seat_wish *seats, uint32_t count, const bt_str *class, bool has_adjacent, bool adjacent, naive_answer *answer)
+static int32_t choose(const naive_trip *trip, const struct trip_seat_wish *seats, uint32_t count, const bt_str *class, bool has_adjacent,
+    bool adjacent, naive_answer *answer)
 {
     answer->place_count = 0;
     if (seats != NULL) {
@@ -334,7 +340,8 @@ static int32_t decide_hold(naive_trip *trip, const bt_command *command, int64_t 
     return choose(trip, hold->has_seats ? hold->seats : NULL, count, class, hold->has_adjacent, hold->adjacent, answer);
 }
 
-static int32_t decide_extend(const naive_trip *trip, const naive_claim *hold, const struct trip_extend_hold *extend, int64_t now_us, const trip_settings *settings, naive_answer *answer)
+static int32_t decide_extend(const naive_trip *trip, const naive_claim *hold, const struct trip_extend_hold *extend, int64_t now_us,
+    const trip_settings *settings, naive_answer *answer)
 {
     if (hold->status == BOOKED)
         return TRIP_HOLD_CONFIRMED;
@@ -351,10 +358,12 @@ static int32_t decide_extend(const naive_trip *trip, const naive_claim *hold, co
     return wanted <= hold->expires_at ? BT_VERDICT_ALREADY : TRIP_HOLD_LIMIT;
 }
 
-static int32_t decide_change(naive_trip *trip, const naive_claim *booking, const struct trip_change_booking *change, int64_t now_us, naive_answer *answer)
+static int32_t decide_change(naive_trip *trip, const naive_claim *booking, const struct trip_change_booking *change, int64_t now_us,
+    naive_answer *answer)
 {
     const bt_str *class = change->has_class ? &change->class : NULL;
-    bt_str from = change->has_from ? change->from : trip->opened->points[booking->from].stop, to = change->has_to ? change->to : trip->opened->points[booking->to].stop;
+    bt_str from = change->has_from ? change->from : trip->opened->points[booking->from].stop, to = change->has_to ? change->to
+        : trip->opened->points[booking->to].stop;
     int32_t wrong = check_stops(trip, from, to, answer);
     if (wrong != 0)
         return wrong;
@@ -376,7 +385,8 @@ static int32_t decide_change(naive_trip *trip, const naive_claim *booking, const
         answer->place_count = kept.place_count;
     } else {
         trip->ignored = booking;
-        wrong = choose(trip, change->has_seats ? change->seats : NULL, booking->place_count, class, change->has_adjacent, change->adjacent, answer);
+        wrong = choose(trip, change->has_seats ? change->seats : NULL, booking->place_count, class, change->has_adjacent, change->adjacent,
+            answer);
         trip->ignored = NULL;
         if (wrong != 0)
             return wrong;
@@ -393,11 +403,13 @@ static int32_t shape(const bt_command *command, const trip_settings *settings)
     const struct trip_change_booking *change = command->data;
     if (command->type->index == TRIP_COMMAND_HOLD_SEATS)
         return shape_of_hold(command->data, settings);
-    if (command->type->index == TRIP_COMMAND_EXTEND_HOLD && extend->has_ttl_seconds && (extend->ttl_seconds < 1 || extend->ttl_seconds > settings->ttl_max_s))
+    if (command->type->index == TRIP_COMMAND_EXTEND_HOLD && extend->has_ttl_seconds &&
+        (extend->ttl_seconds < 1 || extend->ttl_seconds > settings->ttl_max_s))
         return TRIP_BAD_TTL;
     for (uint32_t i = 0; command->type->index == TRIP_COMMAND_CHANGE_BOOKING && change->has_seats && i < change->seats_count; i++)
         for (uint32_t j = 0; j < i; j++)
-            if (bt_str_equal(change->seats[i].section, change->seats[j].section) && bt_str_equal(change->seats[i].seat, change->seats[j].seat))
+            if (bt_str_equal(change->seats[i].section, change->seats[j].section) &&
+                bt_str_equal(change->seats[i].seat, change->seats[j].seat))
                 return TRIP_DUPLICATE_SEAT;
     return 0;
 }
@@ -455,7 +467,8 @@ bt_id naive_due(const naive_trip *trip, int64_t now_us)
         const naive_claim *claim = &trip->claims[i];
         if (claim->status != HELD || claim->expires_at > now_us)
             continue;
-        if (due == NULL || claim->expires_at < due->expires_at || (claim->expires_at == due->expires_at && memcmp(claim->id.at, due->id.at, 16) < 0))
+        if (due == NULL || claim->expires_at < due->expires_at || (claim->expires_at == due->expires_at &&
+            memcmp(claim->id.at, due->id.at, 16) < 0))
             due = claim;
     }
     return due == NULL ? (bt_id){ { 0 } } : due->id;
@@ -470,7 +483,8 @@ void naive_apply(naive_trip *trip, const bt_command *command, const naive_answer
     case TRIP_COMMAND_HOLD_SEATS:
         trip->claims = realloc(trip->claims, (trip->claim_count + 1) * sizeof *trip->claims);
         claim = &trip->claims[trip->claim_count++];
-        *claim = (naive_claim){ .id = command->key_digest, .status = HELD, .held_at = now_us, .expires_at = answer->expires_at, .from = answer->from, .to = answer->to,
+        *claim = (naive_claim){ .id = command->key_digest, .status = HELD, .held_at = now_us, .expires_at = answer->expires_at,
+            .from = answer->from, .to = answer->to,
             .place_count = answer->place_count };
         memcpy(claim->places, answer->places, sizeof claim->places);
         return;

@@ -62,7 +62,8 @@ static void change__to_another_class__finds_the_best_there(void **unused)
 
 static void change__to_seats_together__counts_its_own_as_free(void **unused)
 {
-    GIVEN(OPENED(.sections = "car second: 1 2 3 4"), HELD(.hold = "h1", .seats = "car/1 car/3"), CONFIRMED(.hold = "h1", .seats = "car/1 car/3"),
+    GIVEN(OPENED(.sections = "car second: 1 2 3 4"), HELD(.hold = "h1", .seats = "car/1 car/3"),
+        CONFIRMED(.hold = "h1", .seats = "car/1 car/3"),
         HELD(.hold = "h2", .seats = "car/4"));
     WHEN(CHANGE(.adjacent = ADJACENT));
     THEN(CHANGED(.old_seats = "car/1 car/3", .seats = "car/1 car/2"));
@@ -70,7 +71,8 @@ static void change__to_seats_together__counts_its_own_as_free(void **unused)
 
 static void change__that_cannot_be_met__tells_what_is_free_with_its_own(void **unused)
 {
-    GIVEN(OPENED(.sections = "car second: 1 2 | 3"), HELD(.hold = "h1", .seats = "car/1 car/3"), CONFIRMED(.hold = "h1", .seats = "car/1 car/3"),
+    GIVEN(OPENED(.sections = "car second: 1 2 | 3"), HELD(.hold = "h1", .seats = "car/1 car/3"),
+        CONFIRMED(.hold = "h1", .seats = "car/1 car/3"),
         HELD(.hold = "h2", .seats = "car/2"));
     WHEN(CHANGE(.adjacent = ADJACENT));
     THEN_REFUSED(TRIP_NOT_ADJACENT, "");
@@ -99,7 +101,8 @@ static void change__to_another_number_of_seats__is_refused(void **unused)
 
 static void change__of_what_is_no_booking__is_refused(void **unused)
 {
-    GIVEN(OPENED(), HELD(), HELD(.hold = "h2", .seats = "car/2"), CONFIRMED(.hold = "h2", .seats = "car/2"), BOOKING_CANCELLED(.hold = "h2", .seats = "car/2"));
+    GIVEN(OPENED(), HELD(), HELD(.hold = "h2", .seats = "car/2"), CONFIRMED(.hold = "h2", .seats = "car/2"),
+        BOOKING_CANCELLED(.hold = "h2", .seats = "car/2"));
     WHEN(CHANGE(.seats = "car/5"));
     THEN_REFUSED(TRIP_UNKNOWN_BOOKING, "");
     WHEN(CHANGE(.hold = "h2", .seats = "car/5"));
@@ -132,7 +135,8 @@ static void change__from_a_seat_to_a_place_without_number_and_back(void **unused
  * nothing of another one is. */
 static void cancel__of_a_booking__frees_its_seats_and_no_others(void **unused)
 {
-    GIVEN(OPENED(.sections = "car second: 1 2"), HELD(.hold = "h1", .seats = "car/1"), CONFIRMED(.hold = "h1", .seats = "car/1"), HELD(.hold = "h2", .seats = "car/2"),
+    GIVEN(OPENED(.sections = "car second: 1 2"), HELD(.hold = "h1", .seats = "car/1"), CONFIRMED(.hold = "h1", .seats = "car/1"),
+        HELD(.hold = "h2", .seats = "car/2"),
         CONFIRMED(.hold = "h2", .seats = "car/2"));
     WHEN(CANCEL_BOOKING(.hold = "h1"));
     THEN(BOOKING_CANCELLED(.hold = "h1", .seats = "car/1"));

@@ -21,7 +21,8 @@ static void hold__is_answered_with_seats_stretch_and_end(void **unused)
 
 static void hold__from_where_another_alights__shares_the_seat(void **unused)
 {
-    GIVEN(OPENED(), HELD(.hold = "h1", .from = "A", .to = "B", .seats = "car/1"), HELD(.hold = "h2", .from = "C", .to = "D", .seats = "car/1"));
+    GIVEN(OPENED(), HELD(.hold = "h1", .from = "A", .to = "B", .seats = "car/1"),
+        HELD(.hold = "h2", .from = "C", .to = "D", .seats = "car/1"));
     WHEN(HOLD(.hold = "h3", .from = "B", .to = "C", .seats = "car/1"));
     THEN(HELD(.hold = "h3", .from = "B", .to = "C", .seats = "car/1"));
 }
@@ -38,7 +39,8 @@ static void hold__when_one_of_the_seats_is_taken__refuses_all_and_names_it(void 
 /* FACTS section 9, train-ticket: it looked at one of a seat's tickets only. */
 static void hold__of_a_seat_with_several_bookings__looks_at_all_of_them(void **unused)
 {
-    GIVEN(OPENED(.stops = "A B C D E F G"), HELD(.hold = "h1", .from = "A", .to = "B"), HELD(.hold = "h2", .from = "D", .to = "E"), CONFIRMED(.hold = "h2", .from = "D", .to = "E"),
+    GIVEN(OPENED(.stops = "A B C D E F G"), HELD(.hold = "h1", .from = "A", .to = "B"), HELD(.hold = "h2", .from = "D", .to = "E"),
+        CONFIRMED(.hold = "h2", .from = "D", .to = "E"),
         HELD(.hold = "h3", .from = "F", .to = "G"));
     WHEN(HOLD(.from = "B", .to = "D", .seats = "car/1"));
     THEN(HELD(.hold = "new", .from = "B", .to = "D", .seats = "car/1"));
@@ -53,7 +55,8 @@ static void hold__of_a_seat_with_several_bookings__looks_at_all_of_them(void **u
 static void hold__by_count__chooses_the_seat_whose_gap_is_the_tightest(void **unused)
 {
     /* Free around B-C: seat 1 all, seat 2 from A to C, seat 3 just B-C. */
-    GIVEN(OPENED(.sections = "car second: 1 2 3"), HELD(.hold = "h2", .from = "C", .to = "D", .seats = "car/2 car/3"), HELD(.hold = "h3", .from = "A", .to = "B", .seats = "car/3"));
+    GIVEN(OPENED(.sections = "car second: 1 2 3"), HELD(.hold = "h2", .from = "C", .to = "D", .seats = "car/2 car/3"),
+        HELD(.hold = "h3", .from = "A", .to = "B", .seats = "car/3"));
     WHEN(HOLD(.from = "B", .to = "C", .count = 1));
     THEN(HELD(.hold = "new", .from = "B", .to = "C", .seats = "car/3"));
     WHEN(HOLD(.hold = "n2", .from = "B", .to = "C", .count = 1));
@@ -86,7 +89,8 @@ static void hold__by_class__stays_in_it(void **unused)
 /* FACTS section 9, the 12306 clone: counters said "sold out" while a seat was free. */
 static void hold__of_the_last_free_gap__is_accepted_and_the_next_is_told_sold_out(void **unused)
 {
-    GIVEN(OPENED(.sections = "car second: 1 2"), HELD(.hold = "h1", .from = "A", .to = "C", .seats = "car/1"), HELD(.hold = "h2", .from = "B", .to = "D", .seats = "car/2"));
+    GIVEN(OPENED(.sections = "car second: 1 2"), HELD(.hold = "h1", .from = "A", .to = "C", .seats = "car/1"),
+        HELD(.hold = "h2", .from = "B", .to = "D", .seats = "car/2"));
     WHEN(HOLD(.from = "A", .to = "B", .count = 1));
     THEN(HELD(.hold = "new", .from = "A", .to = "B", .seats = "car/2"));
     WHEN(HOLD(.hold = "n2", .from = "C", .to = "D", .count = 2));
@@ -127,7 +131,8 @@ static void hold__together__of_more_than_are_free__is_told_sold_out(void **unuse
 static void hold__together_if_possible__is_the_usual_wish(void **unused)
 {
     /* 1 and 3 fit better, but 4 and 5 are together. */
-    GIVEN(OPENED(.sections = "car second: 1 2 3 | 4 5"), HELD(.hold = "h1", .from = "A", .to = "B", .seats = "car/1 car/3"), HELD(.hold = "h2", .seats = "car/2"));
+    GIVEN(OPENED(.sections = "car second: 1 2 3 | 4 5"), HELD(.hold = "h1", .from = "A", .to = "B", .seats = "car/1 car/3"),
+        HELD(.hold = "h2", .seats = "car/2"));
     WHEN(HOLD(.from = "B", .to = "D", .count = 2));
     THEN(HELD(.hold = "new", .from = "B", .to = "D", .seats = "car/4 car/5"));
     WHEN(HOLD(.hold = "n2", .from = "B", .to = "D", .count = 2));
@@ -136,7 +141,8 @@ static void hold__together_if_possible__is_the_usual_wish(void **unused)
 
 static void hold__apart_allowed__takes_the_tightest(void **unused)
 {
-    GIVEN(OPENED(.sections = "car second: 1 2 3 | 4 5"), HELD(.hold = "h1", .from = "A", .to = "B", .seats = "car/1 car/3"), HELD(.hold = "h2", .seats = "car/2"));
+    GIVEN(OPENED(.sections = "car second: 1 2 3 | 4 5"), HELD(.hold = "h1", .from = "A", .to = "B", .seats = "car/1 car/3"),
+        HELD(.hold = "h2", .seats = "car/2"));
     WHEN(HOLD(.from = "B", .to = "D", .count = 2, .adjacent = NOT_NEEDED_ADJACENT));
     THEN(HELD(.hold = "new", .from = "B", .to = "D", .seats = "car/1 car/3"));
 }
@@ -164,7 +170,8 @@ static void hold__of_a_blocked_seat__is_refused_and_best_fit_never_takes_it(void
 
 static void hold__in_a_section_of_plain_capacity__counts_each_segment(void **unused)
 {
-    GIVEN(OPENED(.sections = "bikes bike: #3"), HELD(.hold = "h1", .from = "A", .to = "B", .seats = "bikes/- bikes/-"), HELD(.hold = "h2", .from = "B", .to = "C", .seats = "bikes/-"));
+    GIVEN(OPENED(.sections = "bikes bike: #3"), HELD(.hold = "h1", .from = "A", .to = "B", .seats = "bikes/- bikes/-"),
+        HELD(.hold = "h2", .from = "B", .to = "C", .seats = "bikes/-"));
     WHEN(HOLD(.from = "A", .to = "C", .count = 2));
     THEN_REFUSED(TRIP_SOLD_OUT, "");
     THEN_MEMBERS("\"free\":1");
@@ -322,7 +329,8 @@ static void hold__over_all_segments_of_the_longest_trip__takes_each(void **unuse
     char stops[64 * 4 + 1] = "";
     for (int i = 0; i < 64; i++)
         sprintf(stops + strlen(stops), "S%d ", i);
-    GIVEN(OPENED(.stops = stops, .stop_every_s = 600, .sections = "car second: 1 2"), HELD(.hold = "h1", .from = "S62", .to = "S63", .seats = "car/1"),
+    GIVEN(OPENED(.stops = stops, .stop_every_s = 600, .sections = "car second: 1 2"),
+        HELD(.hold = "h1", .from = "S62", .to = "S63", .seats = "car/1"),
         HELD(.hold = "h2", .from = "S0", .to = "S1", .seats = "car/1"));
     WHEN(HOLD(.from = "S0", .to = "S63", .count = 1));
     THEN(HELD(.hold = "new", .from = "S0", .to = "S63", .seats = "car/2"));

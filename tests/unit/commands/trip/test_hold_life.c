@@ -153,7 +153,8 @@ static void extend__of_what_is_no_hold__is_refused(void **unused)
 static void expiry__of_what_is_due__gives_back_one_hold_after_the_other(void **unused)
 {
     GIVEN(OPENED(.sections = "car second: 1 2 3; bikes bike: #2"), HELD(.hold = "h1", .seats = "car/1", .expires = AT(8, 20)),
-        HELD(.hold = "h2", .seats = "car/2 bikes/- bikes/-", .expires = AT(8, 10)), HELD(.hold = "h3", .seats = "car/3", .expires = AT(8, 20)));
+        HELD(.hold = "h2", .seats = "car/2 bikes/- bikes/-", .expires = AT(8, 10)),
+            HELD(.hold = "h3", .seats = "car/3", .expires = AT(8, 20)));
     assert_int_equal(trip_decider.next_deadline(the_trip()), time_of(AT(8, 10)));
     WHEN(DUE(.at = AT(8, 10) - 1));
     THEN_NOTHING();
@@ -174,7 +175,8 @@ static void expiry__of_what_is_due__gives_back_one_hold_after_the_other(void **u
 
 static void expiry__of_a_confirmed_or_extended_hold__does_not_come(void **unused)
 {
-    GIVEN(OPENED(), HELD(.hold = "h1", .expires = AT(8, 10)), HELD(.hold = "h2", .seats = "car/2", .expires = AT(8, 10)), CONFIRMED(.hold = "h1"),
+    GIVEN(OPENED(), HELD(.hold = "h1", .expires = AT(8, 10)), HELD(.hold = "h2", .seats = "car/2", .expires = AT(8, 10)),
+        CONFIRMED(.hold = "h1"),
         EXTENDED(.hold = "h2", .expires = AT(8, 30)));
     WHEN(DUE(.at = AT(8, 20)));
     THEN_NOTHING();

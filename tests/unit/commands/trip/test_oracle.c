@@ -20,7 +20,8 @@ typedef struct oracle_run {
 static bool failed(const oracle_run *run, const char *what, const bt_decision *decision, const naive_answer *naive)
 {
     print_error("seed %llu, step %d: %s\n  decided: verdict %d, " BT_STR_FMT " " BT_STR_FMT "\n  naive:   verdict %d, %u places, from %d to %d, free %lld\n",
-        (unsigned long long)run->seed, run->step, what, decision->verdict, BT_STR_ARG(decision->detail), BT_STR_ARG(decision->members), naive->verdict, naive->place_count,
+        (unsigned long long)run->seed, run->step, what, decision->verdict, BT_STR_ARG(decision->detail), BT_STR_ARG(decision->members),
+            naive->verdict, naive->place_count,
         naive->from, naive->to, (long long)naive->free);
     return false;
 }
@@ -78,12 +79,15 @@ static bool agrees(const oracle_run *run, const bt_decision *decision, const nai
         snprintf(free_told, sizeof free_told, "\"free\":%lld", (long long)naive->free);
         bool tells = decision->members.size == 0 ? naive->free < 0
                                                  : decision->members.size >= strlen(free_told) &&
-                                                       memcmp(decision->members.at + decision->members.size - strlen(free_told), free_told, strlen(free_told)) == 0;
+                                                       memcmp(decision->members.at + decision->members.size - strlen(free_told), free_told,
+                                                           strlen(free_told)) == 0;
         return tells || failed(run, "another number of free seats", decision, naive);
     }
-    if (decision->event.type->index == TRIP_EVENT_HOLD_EXTENDED && ((const struct trip_hold_extended *)decision->event.data)->expires_at != naive->expires_at)
+    if (decision->event.type->index == TRIP_EVENT_HOLD_EXTENDED &&
+        ((const struct trip_hold_extended *)decision->event.data)->expires_at != naive->expires_at)
         return failed(run, "another end", decision, naive);
-    if (decision->event.type->index == TRIP_EVENT_SEATS_HELD && ((const struct trip_seats_held *)decision->event.data)->expires_at != naive->expires_at)
+    if (decision->event.type->index == TRIP_EVENT_SEATS_HELD &&
+        ((const struct trip_seats_held *)decision->event.data)->expires_at != naive->expires_at)
         return failed(run, "another end", decision, naive);
     if (!told(decision->event, &from, &to, &places, &count))
         return true;

@@ -56,7 +56,8 @@ static void open_trip(logged_trip *of, uint64_t seed)
     bt_arena_init(&of->arena, 0);
     bt_arena_init(&of->opening, 0);
     of->history = (history){ .random = seed, .now_us = INT64_C(1893456000000000), .arena = &of->opening };
-    bt_command open = history_open(&of->history, (history_size){ .points_max = 12, .sections_max = 3, .seats_max = 100, .capacity_max = 20 });
+    bt_command open = history_open(&of->history, (history_size){ .points_max = 12, .sections_max = 3, .seats_max = 100,
+        .capacity_max = 20 });
     trip_decider.decide(of->trip, &open, of->history.now_us, &trip_settings_default, &of->opening, &decision);
     assert_int_equal(decision.verdict, BT_VERDICT_ACCEPTED);
     append(of, decision.event);
@@ -138,7 +139,8 @@ static void evolve__with_frames_committed_and_rolled_back__is_a_fresh_fold_of_wh
             if (frames > 1 && history_random(&trip.history, 6) == 0)
                 bt_undo_commit_oldest(trip.undo);
             /* The first record is never taken back: the history goes on with its trip. */
-            for (uint64_t i = history_random(&trip.history, 25) == 0 ? history_random(&trip.history, FRAMES_MAX) : 0; i > 0 && bt_undo_frame_count(trip.undo) > 1; i--) {
+            for (uint64_t i = history_random(&trip.history, 25) == 0 ? history_random(&trip.history, FRAMES_MAX) : 0; i > 0 &&
+                bt_undo_frame_count(trip.undo) > 1; i--) {
                 bt_undo_roll_back_newest(trip.undo);
                 trip.record_count--;
             }
@@ -191,7 +193,8 @@ static void layouts__of_one_timetable_on_many_days__are_one(void **unused)
         bt_decision decision;
         bt_err err;
         history timetable = { .random = 9, .now_us = INT64_C(1893456000000000) + day * INT64_C(86400000000), .arena = &arena };
-        bt_command open = history_open(&timetable, (history_size){ .points_max = 12, .sections_max = 3, .seats_max = 100, .capacity_max = 20 });
+        bt_command open = history_open(&timetable, (history_size){ .points_max = 12, .sections_max = 3, .seats_max = 100,
+            .capacity_max = 20 });
         trips[day] = trip_decider.state_new(NULL);
         trip_decider.decide(trips[day], &open, timetable.now_us, &trip_settings_default, &arena, &decision);
         bt_event_meta(decision.event)->version = 1;

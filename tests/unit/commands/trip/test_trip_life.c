@@ -3,7 +3,8 @@
 
 static void close__ends_the_sale_but_keeps_promises(void **unused)
 {
-    GIVEN(OPENED(), HELD(.hold = "h1", .expires = AT(8, 10)), HELD(.hold = "h2", .seats = "car/2", .expires = AT(8, 10)), HELD(.hold = "b", .seats = "car/3"),
+    GIVEN(OPENED(), HELD(.hold = "h1", .expires = AT(8, 10)), HELD(.hold = "h2", .seats = "car/2", .expires = AT(8, 10)),
+        HELD(.hold = "b", .seats = "car/3"),
         CONFIRMED(.hold = "b", .seats = "car/3"));
     WHEN(CLOSE_SALE(.at = AT(8, 0)));
     THEN(SALE_CLOSED());
@@ -69,7 +70,8 @@ static void cancel__with_a_reason_of_a_novel__is_refused(void **unused)
 
 static void commands__after_the_last_arrival__are_told_that_the_trip_has_ended(void **unused)
 {
-    const step all[] = { HOLD(.count = 1), EXTEND(), CONFIRM(), RELEASE(), CHANGE(.hold = "b"), CANCEL_BOOKING(.hold = "b"), CLOSE_SALE(), CANCEL_TRIP() };
+    const step all[] = { HOLD(.count = 1), EXTEND(), CONFIRM(), RELEASE(), CHANGE(.hold = "b"), CANCEL_BOOKING(.hold = "b"), CLOSE_SALE(),
+        CANCEL_TRIP() };
     GIVEN(OPENED(), HELD(), HELD(.hold = "b", .seats = "car/2"), CONFIRMED(.hold = "b", .seats = "car/2"));
     for (size_t i = 0; i < BT_COUNT_OF(all); i++) {
         step late = all[i];
@@ -107,7 +109,8 @@ static void commands__for_an_unknown_trip__are_refused(void **unused)
 static void events__that_contradict_the_trip__are_not_folded(void **unused)
 {
     CONTRADICTION(SALE_CLOSED());
-    GIVEN(OPENED(.sections = "car second: 1 2 *3 | 4; bikes bike: #2"), HELD(), CONFIRMED(), HELD(.hold = "h2", .seats = "car/2", .expires = AT(8, 0)));
+    GIVEN(OPENED(.sections = "car second: 1 2 *3 | 4; bikes bike: #2"), HELD(), CONFIRMED(),
+        HELD(.hold = "h2", .seats = "car/2", .expires = AT(8, 0)));
     const step wrong[] = {
         OPENED(),
         HELD(.hold = "x", .from = "B", .to = "C", .seats = "car/1"), /* a double booking */
