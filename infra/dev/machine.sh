@@ -8,10 +8,10 @@ MACHINE_ROOM_PACKAGES_MB=1500 # for /, when packages are missing
 
 # port_listener PORT: prints the socket inode of whoever listens there; fails when nobody does.
 port_listener() {
-    local hex
+    local hex tables=/proc/net/tcp
     hex=$(printf '%04X' "$1")
-    cat /proc/net/tcp /proc/net/tcp6 2>/dev/null |
-        awk -v port="$hex" '$4 == "0A" { split($2, at, ":"); if (at[2] == port) { print $10; found = 1; exit } } END { exit !found }'
+    [ ! -r /proc/net/tcp6 ] || tables="$tables /proc/net/tcp6"
+    awk -v port="$hex" '$4 == "0A" { split($2, at, ":"); if (at[2] == port) { print $10; found = 1; exit } } END { exit !found }' $tables
 }
 
 # port_holder PORT: "nginx (pid 12)", or "another process" where we may not look.
