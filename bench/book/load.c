@@ -32,10 +32,14 @@ typedef struct options {
     const char *prefix; /* of trip ids */
 } options;
 
+/* What a client asks next. */
+typedef enum step { STEP_HOLD, STEP_RELEASE, STEP_CONFIRM } step;
+
 typedef struct client {
     int fd;
-    bool releasing;
+    step next;
     int trip;
+    int share; /* seats times segments of the hold under way */
     char hold[33];
     char answer[ANSWER_MAX];
     size_t answer_size;
@@ -47,7 +51,10 @@ typedef struct load {
     int epoll;
     client *clients;
     uint64_t random, key_base, keys;
-    bool measuring, stopping;
+    bool measuring, filling;
+    int64_t *sold; /* seats times segments, by trip */
+    int *misses;   /* refusals while filling, by trip */
+    int trips_full;
     int64_t accepted, refused, released, failed;
     uint32_t *latencies;
     size_t latency_count;
@@ -92,23 +99,46 @@ static void send_post(load *l, client *c, const char *path, const char *body, si
     }
 }
 
-static void ask(load *l, client *c)
+/* While filling, the first trip from a random one on that is not full yet. */
+static int pick_trip(const load *l, uint64_t random)
+{
+    int trip = (int)(random % (uint64_t)l->o.trips);
+    for (int i = 0; l->filling && i < l->o.trips && l->sold[trip] < 0; i++)
+        trip = (trip + 1) % l->o.trips;
+    return trip;
+}
+
+static void ask_to_hold(load *l, client *c)
 {
     char path[200], body[300];
-    if (c->releasing) {
-        snprintf(path, sizeof path, "/v1/trips/%s%d/holds/%s/release", l->o.prefix, c->trip, c->hold);
-        send_post(l, c, path, "{}", 2);
-        return;
-    }
     uint64_t random = next_random(l);
-    c->trip = (int)(random % (uint64_t)l->o.trips);
-    int from = (int)((random >> 16) % (uint64_t)(l->o.points - 1)), to = from + 1 + (int)((random >> 32) % (uint64_t)(l->o.points - 1 - from));
-    int size = snprintf(body, sizeof body, "{\"from\":\"s%02d\",\"to\":\"s%02d\",\"count\":%d,\"customer\":\"c%08x\"}", from, to, 1 + (int)((random >> 48) % 4), (unsigned)(random >> 20));
+    int last = l->o.points - 1;
+    c->trip = pick_trip(l, random);
+    int from = (int)((random >> 16) % (uint64_t)last), to = from + 1 + (int)((random >> 32) % (uint64_t)(last - from)), count = 1 + (int)((random >> 48) % 4);
+    if (l->filling && l->o.mode == MODE_SOLDOUT) {
+        from = 0;
+        to = last;
+    }
+    if (l->filling)
+        count = l->misses[c->trip] > 20 ? 1 : 8;
+    c->share = count * (to - from);
+    int size = snprintf(body, sizeof body, "{\"from\":\"s%02d\",\"to\":\"s%02d\",\"count\":%d,\"customer\":\"c%08x\"}", from, to, count, (unsigned)(random >> 20));
     if (l->o.mode == MODE_EMPTY)
         snprintf(path, sizeof path, "/empty");
     else
         snprintf(path, sizeof path, "/v1/trips/%s%d/holds", l->o.prefix, c->trip);
     send_post(l, c, path, body, (size_t)size);
+}
+
+static void ask(load *l, client *c)
+{
+    char path[200];
+    if (c->next == STEP_HOLD) {
+        ask_to_hold(l, c);
+        return;
+    }
+    snprintf(path, sizeof path, "/v1/trips/%s%d/holds/%s/%s", l->o.prefix, c->trip, c->hold, c->next == STEP_RELEASE ? "release" : "confirm");
+    send_post(l, c, path, "{}", 2);
 }
 
 /* The status, once the answer is whole; 0 before. */
@@ -138,23 +168,41 @@ static void note_failure(load *l, const client *c)
         snprintf(l->first_failure, sizeof l->first_failure, "%.399s", c->answer);
 }
 
+/* A trip is full enough when its share is sold or nothing fits any more; -1 marks it. */
+static void note_filling(load *l, const client *c, bool accepted)
+{
+    double all = 2000.0 * (l->o.points - 1);
+    if (l->sold[c->trip] < 0)
+        return;
+    l->sold[c->trip] += accepted ? c->share : 0;
+    l->misses[c->trip] += !accepted;
+    if ((double)l->sold[c->trip] / all >= l->o.fill || l->misses[c->trip] > 400) {
+        l->sold[c->trip] = -1;
+        l->trips_full++;
+    }
+}
+
 static void on_answer(load *l, client *c, int status)
 {
-    if (c->releasing) {
-        c->releasing = false;
-        if (status == 200 || status == 409) /* 409: its time was up */
-            l->released += l->measuring;
+    step was = c->next;
+    c->next = STEP_HOLD;
+    if (was != STEP_HOLD) {
+        if ((status >= 200 && status < 300) || status == 409) /* 409: its time was up */
+            l->released += l->measuring && was == STEP_RELEASE;
         else
             note_failure(l, c);
         return;
     }
     note_latency(l, c);
-    if (status >= 200 && status < 300) {
+    bool accepted = status >= 200 && status < 300;
+    if (l->filling)
+        note_filling(l, c, accepted);
+    if (accepted) {
         l->accepted += l->measuring;
         char *hold = l->o.mode == MODE_EMPTY ? NULL : strstr(c->answer, "\"hold\":\"");
         if (hold != NULL) {
             memcpy(c->hold, hold + 8, 32);
-            c->releasing = true;
+            c->next = l->filling ? STEP_CONFIRM : STEP_RELEASE;
         }
     } else if (status == 409) {
         l->refused += l->measuring;
@@ -239,44 +287,42 @@ static void open_trip(load *l, client *c, int trip)
     bt_buf_release(&body);
 }
 
-/* Holds and confirms until the share of sold seat-segments is reached, or nothing fits for a while. */
-static void fill_trip(load *l, client *c, int trip)
-{
-    double all = 2000.0 * (l->o.points - 1), sold = 0;
-    for (int misses = 0; sold / all < l->o.fill && misses < 400;) {
-        char path[200], body[200];
-        uint64_t random = next_random(l);
-        bool whole = l->o.mode == MODE_SOLDOUT;
-        int from = whole ? 0 : (int)((random >> 16) % (uint64_t)(l->o.points - 1)), to = whole ? l->o.points - 1 : from + 1 + (int)((random >> 32) % (uint64_t)(l->o.points - 1 - from));
-        int count = misses > 50 ? 1 : 9;
-        snprintf(path, sizeof path, "/v1/trips/%s%d/holds", l->o.prefix, trip);
-        int size = snprintf(body, sizeof body, "{\"from\":\"s%02d\",\"to\":\"s%02d\",\"count\":%d,\"customer\":\"fill\"}", from, to, count);
-        if (exchange(l, c, path, body, (size_t)size) != 201) {
-            misses++;
-            continue;
-        }
-        char hold[33] = { 0 };
-        memcpy(hold, strstr(c->answer, "\"hold\":\"") + 8, 32);
-        snprintf(path, sizeof path, "/v1/trips/%s%d/holds/%s/confirm", l->o.prefix, trip, hold);
-        if (exchange(l, c, path, "{}", 2) == 201)
-            sold += (double)count * (to - from);
-    }
-}
-
 static void set_up(load *l)
 {
     client *c = &l->clients[0];
     c->fd = connect_to(l->o.port);
-    for (int trip = 0; trip < l->o.trips && l->o.mode != MODE_EMPTY; trip++) {
+    for (int trip = 0; trip < l->o.trips && l->o.mode != MODE_EMPTY; trip++)
         open_trip(l, c, trip);
-        fill_trip(l, c, trip);
-    }
     close(c->fd);
+    l->sold = bt_alloc((size_t)l->o.trips * sizeof *l->sold);
+    l->misses = bt_alloc((size_t)l->o.trips * sizeof *l->misses);
+}
+
+/* Takes what has come within 100 ms, and asks again. */
+static void turn(load *l)
+{
+    struct epoll_event events[256];
+    int count = epoll_wait(l->epoll, events, 256, 100);
+    for (int i = 0; i < count; i++) {
+        client *c = events[i].data.ptr;
+        ssize_t got = read(c->fd, c->answer + c->answer_size, ANSWER_MAX - 1 - c->answer_size);
+        if (got <= 0) {
+            fprintf(stderr, "load: the server closed a connection: %.200s\n", c->answer);
+            exit(1);
+        }
+        c->answer_size += (size_t)got;
+        int status = whole_status(c);
+        if (status != 0) {
+            on_answer(l, c, status);
+            ask(l, c);
+        }
+    }
 }
 
 static void run(load *l)
 {
     l->epoll = epoll_create1(EPOLL_CLOEXEC);
+    l->filling = l->o.mode != MODE_EMPTY && l->o.fill > 0;
     for (int i = 0; i < l->o.connections; i++) {
         client *c = &l->clients[i];
         c->fd = connect_to(l->o.port);
@@ -284,29 +330,18 @@ static void run(load *l)
         epoll_ctl(l->epoll, EPOLL_CTL_ADD, c->fd, &event);
         ask(l, c);
     }
-    int64_t warm_us = now_us() + l->o.warmup * INT64_C(1000000), end_us = warm_us + l->o.seconds * INT64_C(1000000);
-    for (int64_t at_us; (at_us = now_us()) < end_us;) {
-        if (!l->measuring && at_us >= warm_us) {
-            l->measuring = true;
-            fprintf(stderr, "measuring\n"); /* the runner reads CPU times at this line */
-        }
-        struct epoll_event events[256];
-        int count = epoll_wait(l->epoll, events, 256, 100);
-        for (int i = 0; i < count; i++) {
-            client *c = events[i].data.ptr;
-            ssize_t got = read(c->fd, c->answer + c->answer_size, ANSWER_MAX - 1 - c->answer_size);
-            if (got <= 0) {
-                fprintf(stderr, "load: the server closed a connection: %.200s\n", c->answer);
-                exit(1);
-            }
-            c->answer_size += (size_t)got;
-            int status = whole_status(c);
-            if (status != 0) {
-                on_answer(l, c, status);
-                ask(l, c);
-            }
-        }
-    }
+    int64_t fill_until_us = now_us() + INT64_C(600000000);
+    while (l->filling && l->trips_full < l->o.trips && now_us() < fill_until_us)
+        turn(l);
+    l->filling = false;
+    int64_t warm_us = now_us() + l->o.warmup * INT64_C(1000000);
+    while (now_us() < warm_us)
+        turn(l);
+    l->measuring = true;
+    fprintf(stderr, "measuring\n"); /* the runner reads CPU times at these two lines */
+    int64_t end_us = now_us() + l->o.seconds * INT64_C(1000000);
+    while (now_us() < end_us)
+        turn(l);
     fprintf(stderr, "measured\n");
 }
 
