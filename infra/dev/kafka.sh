@@ -31,9 +31,14 @@ kafka_fetch() {
 # kafka_jars_are_current FOLDER: the list that they were fetched by is copied last, and is this one.
 kafka_jars_are_current() { cmp -s "$1/pom.xml" "$TOP/infra/kafka/pom.xml"; }
 
+# kafka_complain_fetch LOG: half a fetch is removed, but only after the look at the disk that it may have filled.
 kafka_complain_fetch() {
+    local reason full=
+    reason=$(grep -m 1 '^\[ERROR\]' "$1" | sed 's/^.ERROR. //; s/ -> .*//' | cut -c 1-240)
+    ! disk_is_full || full=yes
     rm -rf "$STATE/kafka/jars" "$STATE/kafka/maven"
-    disk_complain "Kafka could not be fetched from Maven Central: $(grep -m 1 '^\[ERROR\]' "$1" | cut -c 9-240)" \
+    [ -z "$full" ] || die "Kafka could not be fetched: the disk that holds $STATE is full" "Make room there, or name another place: BERTH_STATE=/some/where ./dev up"
+    die "Kafka could not be fetched from Maven Central${reason:+: $reason}" \
         "Is repo.maven.apache.org, or the mirror in ~/.m2/settings.xml, to be reached? Or use your own: BERTH_KAFKA_BOOTSTRAP_SERVERS=host:port ./dev up (the log: $1)"
 }
 

@@ -43,8 +43,8 @@ ports_check() {
     done
 }
 
-# disk_free_mb PATH: room on the file system that holds PATH, for us.
-disk_free_mb() { df -Pm "$1" 2>/dev/null | awk 'NR == 2 { print $4 }'; }
+# disk_free_mb PATH: room on the file system that holds PATH, for us; nothing where there is no disk (/proc).
+disk_free_mb() { df -Pm "$1" 2>/dev/null | awk 'NR == 2 && $2 > 0 { print $4 }'; }
 
 # disk_check PATH NEED_MB: PATH exists.
 disk_check() {
@@ -54,12 +54,18 @@ disk_check() {
         die "the disk that holds $1 has ${free:-no} MB free and $2 MB are needed" "Make room there, or name another place: BERTH_STATE=/some/where ./dev up"
 }
 
-# disk_complain WHAT: WHAT failed; when the disk is full, that is the reason to give.
-disk_complain() {
+# disk_is_full: there is hardly room for a log line where the state folder is.
+disk_is_full() {
     local free
     free=$(disk_free_mb "$STATE")
-    if [ "${free:-9999}" -lt 20 ]; then
-        die "$1: the disk that holds $STATE is full ($free MB left)" "Make room there, or name another place: BERTH_STATE=/some/where ./dev up"
+    [ "${free:-9999}" -lt 20 ]
+}
+
+# disk_complain WHAT REMEDY: WHAT failed; when the disk is full, that is the reason to give, whatever the tool said of it.
+disk_complain() {
+    local what=${1%: }
+    if disk_is_full; then
+        die "$what: the disk that holds $STATE is full" "Make room there, or name another place: BERTH_STATE=/some/where ./dev up"
     fi
-    die "$1" "${2:-Look at its rights and owner.}"
+    die "$what" "${2:-Look at its rights and owner.}"
 }

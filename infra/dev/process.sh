@@ -35,7 +35,7 @@ process_start() {
         fields=(${stat##*) })
         printf "%s %s %s\n" $$ "${fields[19]}" "$1" > "$pid_file.new" && mv "$pid_file.new" "$pid_file" || exit 1
         shift
-        exec "$@"' bash "$RUN/$name.pid" "$@" < /dev/null >> "$LOGS/$name.log" 2>&1 9>&- &
+        exec "$@"' bash "$RUN/$name.pid" "$@" < /dev/null >> "$LOGS/$name.log" 2>&1 7>&- 9>&- &
     disown
     for tries in {1..50}; do
         [ ! -e "$RUN/$name.pid" ] || return 0

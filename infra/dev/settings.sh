@@ -60,15 +60,13 @@ settings_read_remembered() {
 # settings_remember: a DSN may hold a password, so the file is for its owner only. An address of our own is not written:
 # it follows from the port base.
 settings_remember() {
-    (
-        umask 077
-        {
-            printf 'port_base=%s\npreset=%s\nparts=%s\n' "$PORT_BASE" "$PRESET" "$PARTS"
-            ! part_is_foreign kafka || printf 'kafka=%s\n' "$KAFKA"
-            ! part_is_foreign postgres || printf 'postgres=%s\n' "$POSTGRES"
-            ! part_is_foreign redis || printf 'redis=%s\n' "$REDIS"
-        } > "$STATE/settings.new" && mv "$STATE/settings.new" "$STATE/settings"
-    ) || disk_complain "the state folder $STATE cannot be written"
+    local text
+    text="port_base=$PORT_BASE"$'\n'"preset=$PRESET"$'\n'"parts=$PARTS"$'\n'
+    ! part_is_foreign kafka || text+="kafka=$KAFKA"$'\n'
+    ! part_is_foreign postgres || text+="postgres=$POSTGRES"$'\n'
+    ! part_is_foreign redis || text+="redis=$REDIS"$'\n'
+    (umask 077 && printf '%s' "$text" 2> /dev/null > "$STATE/settings.new" && mv "$STATE/settings.new" "$STATE/settings") ||
+        disk_complain "the state folder $STATE cannot be written"
 }
 
 # part_is_wanted NAME: is NAME among the parts of this stack?

@@ -50,7 +50,10 @@ tests_settle() {
     unset BERTH_PORT_BASE BERTH_KAFKA_BOOTSTRAP_SERVERS BERTH_POSTGRES_DSN BERTH_REDIS_URL
     settings_load
     stack_open
+    exec 7> "$STATE/test-lock"
+    flock -n 7 || die "another ./dev test is at work in $STATE" "Wait until it has ended, or BERTH_TEST_STATE=/another/folder ./dev test"
     stack_stop
+    exec 9>&- # the tests start and stop parts by ./dev themselves
     (cd "$STATE" && rm -rf kafka/data postgres redis gateway commands projections query demo results settings ./*.conf && rm -f logs/*.log) ||
         die "what an earlier run left in $STATE cannot be removed" "Remove it by hand"
     for base in ${BERTH_TEST_PORT_BASE:-$TESTS_PORT_BASES}; do
@@ -99,7 +102,7 @@ tests_python() {
 tests_ctest() {
     local results
     results=$STATE/results/ctest-$(ls "$STATE/results" | wc -l).xml
-    ctest --test-dir "$TOP/build/$PRESET" -j "$TESTS_JOBS" --output-on-failure --no-tests=error --output-junit "$results" "$@" 9>&- || TESTS_FAILED="$TESTS_FAILED ctest"
+    ctest --test-dir "$TOP/build/$PRESET" -j "$TESTS_JOBS" --output-on-failure --no-tests=error --output-junit "$results" "$@" 7>&- || TESTS_FAILED="$TESTS_FAILED ctest"
 }
 
 # tests_integration PYTEST_OPTION...: the stack from the sanitized build, the tests on it, and then what the sanitizers wrote.
@@ -111,7 +114,7 @@ tests_integration() {
     export BERTH_STATE BERTH_KAFKA="$KAFKA" BERTH_POSTGRES="$POSTGRES" BERTH_REDIS="$REDIS"
     if [ $# -eq 1 ] && [ -e "$TOP/tests/integration/CMakeLists.txt" ]; then tests_ctest -L '^integration$'; fi
     results=$STATE/results/pytest-$(ls "$STATE/results" | wc -l).xml
-    python3 -m pytest -p no:cacheprovider -ra --durations=5 --junitxml="$results" "$@" 9>&- || status=$?
+    python3 -m pytest -p no:cacheprovider -ra --durations=5 --junitxml="$results" "$@" 7>&- || status=$?
     [ "$status" -eq 0 ] || TESTS_FAILED="$TESTS_FAILED pytest"
     stack_stop
     tests_check_sanitizers
