@@ -30,6 +30,7 @@ void world_begin(sim_world *world, uint64_t seed, bool verbose)
     world->node_count = one_in(world, 4) ? 3 : 2;
     world->may_lie = seed % 16 == 5;
     world->may_lose = seed % 16 == 11;
+    world->mild = one_in(world, 2);
     bool small_horizon = one_in(world, 8);
     world->config = (bt_owner_config){ .decider = &toy_decider, .topic = BT_STR("seats"), .address = BT_STR("-"), .registry = BT_STR("berth"), .partition_count = 1,
         .waiting_max = 40, .batch_max = (int32_t)(1 + up_to(world, 6)), .batches_in_flight_max = (int32_t)(1 + up_to(world, 3)),
@@ -152,6 +153,8 @@ static void network_moves(sim_world *world)
     sent append = world->net[index];
     sim_node *from = &world->nodes[append.node];
     uint64_t dice = world_random(world) % 100;
+    if (world->mild && (dice < 6 || dice >= 92) && !one_in(world, 12))
+        dice = 50;
     if (dice < 5) { /* lost; now and then the producer says so */
         take_from_net(world, index);
         if (one_in(world, 2))
@@ -309,6 +312,9 @@ static void time_passes(sim_world *world, sim_node *node)
     bt_owner_on_batch_end(node->owner, node_now(node));
 }
 
+/* Of the dice of a step: cuts, lost producers, crashes, assignments, jumps of clocks. */
+static bool is_a_fault(uint64_t dice) { return (dice >= 420 && dice < 445) || (dice >= 690 && dice < 703) || (dice >= 770 && dice < 778); }
+
 void world_step(sim_world *world)
 {
     world->events++;
@@ -316,7 +322,9 @@ void world_step(sim_world *world)
     world->now_us += up_to(world, 100);
     sim_node *node = some_node(world);
     uint64_t dice = world_random(world) % 1000;
-    if (dice < 60)
+    if (world->mild && is_a_fault(dice) && !one_in(world, 12))
+        dice = 999; /* time passes */
+    if (dice < 80)
         client_calls(world, percent(world, 70) && owning_node(world) != NULL ? owning_node(world) : node);
     else if (dice < 290)
         network_moves(world);

@@ -18,7 +18,7 @@
 #define LOG_MAX 6000
 #define NET_MAX 6000
 #define REPORTS_MAX 6000
-#define CALLS_MAX 80
+#define CALLS_MAX 120
 #define FETCHES_MAX 64
 #define STREAMS 2
 #define SEATS 2 /* few, so that they are fought for */
@@ -99,7 +99,7 @@ typedef struct sim_counts {
 
 typedef struct sim_world {
     uint64_t seed, random, events;
-    bool verbose;
+    bool verbose, mild; /* mild: few faults, so that owners get to work */
     int32_t node_count;
     sim_node nodes[NODES_MAX];
     const sim_packet *log[LOG_MAX];
