@@ -86,7 +86,7 @@ void bt_exchange_reset(bt_exchange *exchange)
     bt_buf_reset(&exchange->out);
     atomic_store_explicit(&exchange->state, BT_EXCHANGE_OPEN, memory_order_relaxed);
     exchange->content_length = 0;
-    exchange->expects_continue = exchange->http_1_0 = exchange->keep_alive = exchange->is_counted = false;
+    exchange->expects_continue = exchange->http_1_0 = exchange->keep_alive = false;
 }
 
 void bt_exchange_free(bt_exchange *exchange)
@@ -178,7 +178,7 @@ bool bt_front_begin(bt_exchange *exchange, const bt_front_head *head)
     return true;
 }
 
-bool bt_front_dispatch(bt_exchange *exchange, bt_str body)
+bool bt_front_admit(bt_exchange *exchange, bt_str body)
 {
     bt_http_server *server = exchange->server;
     bt_http_request *request = &exchange->request;
@@ -197,10 +197,15 @@ bool bt_front_dispatch(bt_exchange *exchange, bt_str body)
     atomic_fetch_add(&server->outstanding, 1);
     if (server->in_flight_gauge != NULL)
         bt_gauge_add(server->in_flight_gauge, 1);
+    return true;
+}
+
+void bt_front_handle(bt_exchange *exchange)
+{
+    bt_http_request *request = &exchange->request;
     bt_log_set_correlation(request->correlation);
     request->route->handler(request);
     bt_log_set_correlation((bt_str){ NULL, 0 });
-    return true;
 }
 
 void bt_http_respond(bt_http_request *request, const bt_http_response *response)
@@ -255,10 +260,11 @@ static bool fill_defaults(bt_http_server *server, const bt_http_options *given, 
     options->name = given->name != NULL ? given->name : "http";
     options->listen = given->listen != NULL ? given->listen : "127.0.0.1:0";
     const char *backend = given->backend != NULL && *given->backend != '\0' ? given->backend : "civetweb";
-    if (strcmp(backend, "civetweb") != 0)
-        return bt_fail(err, BT_ERR_INPUT, 0, "there is no HTTP backend \"%.40s\": it is civetweb", backend);
-    server->backend = &bt_front_civetweb;
+    if (strcmp(backend, "civetweb") != 0 && strcmp(backend, "loop") != 0)
+        return bt_fail(err, BT_ERR_INPUT, 0, "there is no HTTP backend \"%.40s\": it is civetweb or loop", backend);
+    server->backend = strcmp(backend, "loop") == 0 ? &bt_front_loop : &bt_front_civetweb;
     OR_DEFAULT(worker_count, 512);
+    OR_DEFAULT(loop_count, 1);
     OR_DEFAULT(connections_max, 8192);
     OR_DEFAULT(backlog, 4096);
     OR_DEFAULT(in_flight_max, 4096);

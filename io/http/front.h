@@ -34,7 +34,6 @@ typedef struct bt_exchange {
     bool expects_continue;
     bool http_1_0;
     bool keep_alive; /* after the answer; rendering can only turn it off */
-    bool is_counted; /* in flight */
     char correlation[BT_FRONT_CORRELATION_MAX];
     void *connection; /* the backend's */
     struct bt_exchange *next;
@@ -52,7 +51,7 @@ typedef struct bt_front_backend {
 } bt_front_backend;
 
 extern const bt_front_backend bt_front_civetweb;
-extern const bt_front_backend bt_front_evhttp;
+extern const bt_front_backend bt_front_loop;
 
 typedef struct bt_front_route {
     bt_str segments[BT_FRONT_SEGMENTS_MAX]; /* a parameter keeps its braces */
@@ -93,7 +92,16 @@ void bt_exchange_reset(bt_exchange *exchange);
 void bt_exchange_free(bt_exchange *exchange);
 
 bool bt_front_begin(bt_exchange *exchange, const bt_front_head *head);
-bool bt_front_dispatch(bt_exchange *exchange, bt_str body);
+/* In two steps, for a backend that runs handlers elsewhere: admit counts it and says whether it may go on; handle calls the handler. */
+bool bt_front_admit(bt_exchange *exchange, bt_str body);
+void bt_front_handle(bt_exchange *exchange);
+static inline bool bt_front_dispatch(bt_exchange *exchange, bt_str body)
+{
+    if (!bt_front_admit(exchange, body))
+        return false;
+    bt_front_handle(exchange);
+    return true;
+}
 
 /* Renders a refusal of the front's own into exchange->out, closing the connection. detail may be empty. */
 void bt_front_refuse(bt_exchange *exchange, const bt_problem_type *type, bt_str detail);

@@ -1,5 +1,5 @@
 /* http - how a server is spoken to: it takes requests, hands each to a handler, and sends the answer that comes now or later from any
- * thread. Which library parses and writes (civetweb or libevent) is hidden, so that it can change.
+ * thread. What parses and writes (civetweb, or a loop of our own on epoll) is hidden, so that it can change.
  *
  *   static void take_hold(bt_http_request *request)
  *   {
@@ -39,7 +39,7 @@ typedef struct bt_http_pair {
 typedef struct bt_http_request bt_http_request;
 
 /* Called on a thread of the front with a request that is whole. It must see to it that bt_http_respond is called once for it, now or
- * later. It must not block long when the backend is evhttp (few loop threads); on civetweb it may. Its stack is 100 KB at least. */
+ * later. On the loop backend without handler_threads it must not block; otherwise it may. Its stack is 100 KB at least. */
 typedef void (*bt_http_handler)(bt_http_request *request);
 
 typedef struct bt_http_route {
@@ -106,12 +106,14 @@ typedef struct bt_http_server bt_http_server;
 typedef struct bt_http_options {
     const char *name;          /* for logs and the label "server" of metrics ["http"] */
     const char *listen;        /* host:port, IPv4 ["127.0.0.1:0"]; port 0 takes a free one: bt_http_server_port */
-    const char *backend;       /* "civetweb" or "evhttp" [the default of docs/decisions] */
+    const char *backend;       /* "civetweb" or "loop" [civetweb] */
     const bt_http_route *routes; /* borrowed as long as the server runs */
     size_t route_count;
     void *context;             /* request->context */
-    int worker_count;          /* civetweb: threads, one a connection [512]; evhttp: loop threads, at most 16 [1] */
-    int connections_max;       /* evhttp: open connections; over it new ones are answered 503 and closed [8192] */
+    int worker_count;          /* civetweb: threads, one a connection, so also the most connections that are served at once [512] */
+    int loop_count;            /* loop: threads that read and write, at most 16 [1] */
+    int handler_threads;       /* loop: threads that run handlers, for handlers that block (a query to Postgres) [0: the loops do] */
+    int connections_max;       /* loop: open connections; over it new ones are answered 503 and closed [8192] */
     int backlog;               /* of the listening socket [4096] */
     int in_flight_max;         /* requests with a handler; over it 503 with Retry-After: 1 [4096] */
     int64_t body_max;          /* bytes [1 MiB] */
