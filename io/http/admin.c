@@ -147,9 +147,9 @@ bool bt_admin_start(const bt_admin_options *options, bt_admin **ret_admin, bt_er
     if (options->metrics == NULL)
         admin->options.metrics = admin->own_metrics = bt_metrics_new();
     add_own_metrics(admin);
-    /* civetweb always: a check may take its time, and must not hold up /livez. Eight connections are plenty here. */
-    bt_http_options http = { .name = "admin", .listen = options->listen, .backend = "civetweb", .routes = routes, .route_count = BT_COUNT_OF(routes),
-        .context = admin, .worker_count = 8, .backlog = 64, .in_flight_max = 8, .body_max = 1024, .idle_timeout_ms = 5000, .answer_timeout_ms = 10000 };
+    /* Threads for the handlers: a check may take its time, and must not hold up /livez. */
+    bt_http_options http = { .name = "admin", .listen = options->listen, .backend = "loop", .routes = routes, .route_count = BT_COUNT_OF(routes),
+        .context = admin, .handler_threads = 8, .connections_max = 256, .backlog = 64, .in_flight_max = 8, .body_max = 1024, .idle_timeout_ms = 5000, .answer_timeout_ms = 10000 };
     if (!bt_http_server_start(&http, &admin->server, err)) {
         bt_metrics_free(admin->own_metrics);
         bt_release(admin);
