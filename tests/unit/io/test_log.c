@@ -120,7 +120,8 @@ static void flood__of_one_name__is_cut_and_counted_and_leaves_others_alone(void 
     bt_log_info("other.line");
     bt_log_flush();
     int floods = 0, others = 0, told = 0;
-    for (char *line = strtok(heard(), "\n"); line != NULL; line = strtok(NULL, "\n")) {
+    char *rest = NULL;
+    for (char *line = strtok_r(heard(), "\n", &rest); line != NULL; line = strtok_r(NULL, "\n", &rest)) {
         json_t *json = json_loads(line, 0, NULL);
         assert_non_null(json);
         floods += strcmp(str_of(json, "event"), "flood.line") == 0;
@@ -154,7 +155,8 @@ static void lines__of_many_threads__never_mix(void **unused)
     for (int i = 0; i < 4; i++)
         pthread_join(threads[i], NULL);
     int count = 0;
-    for (char *line = strtok(heard(), "\n"); line != NULL; line = strtok(NULL, "\n"), count++) {
+    char *rest = NULL;
+    for (char *line = strtok_r(heard(), "\n", &rest); line != NULL; line = strtok_r(NULL, "\n", &rest), count++) {
         json_t *json = json_loads(line, 0, NULL);
         assert_non_null(json);
         assert_string_equal(str_of(json, "name"), str_of(json, "correlation"));
