@@ -66,8 +66,8 @@ def measure(binary, lua, backend, tick_us, connections, threads, port, seconds):
             "backend": backend, "tick_us": tick_us, "connections": connections, "threads": threads,
             "cpu_us_per_request": round(used / requests, 2),
             "requests_per_s": round(float(re.search(r"Requests/sec:\s+([\d.]+)", text).group(1))),
-            "p50_ms": to_ms(re.search(r"50%\s+(\S+)", text).group(1)),
-            "p99_ms": to_ms(re.search(r"99%\s+(\S+)", text).group(1)),
+            "p50_ms": to_ms(re.search(r"^\s+50%\s+(\S+)", text, re.M).group(1)),
+            "p99_ms": to_ms(re.search(r"^\s+99%\s+(\S+)", text, re.M).group(1)),
             "rss_mb": round(resident_mb(server.pid), 1),
             "errors": "Socket errors" in text or "Non-2xx" in text,
         }

@@ -259,9 +259,9 @@ static bool fill_defaults(bt_http_server *server, const bt_http_options *given, 
     *options = *given;
     options->name = given->name != NULL ? given->name : "http";
     options->listen = given->listen != NULL ? given->listen : "127.0.0.1:0";
-    const char *backend = given->backend != NULL && *given->backend != '\0' ? given->backend : "civetweb";
+    const char *backend = given->backend != NULL && *given->backend != '\0' ? given->backend : "loop";
     if (strcmp(backend, "civetweb") != 0 && strcmp(backend, "loop") != 0)
-        return bt_fail(err, BT_ERR_INPUT, 0, "there is no HTTP backend \"%.40s\": it is civetweb or loop", backend);
+        return bt_fail(err, BT_ERR_INPUT, 0, "there is no HTTP backend \"%.40s\": it is loop or civetweb", backend);
     server->backend = strcmp(backend, "loop") == 0 ? &bt_front_loop : &bt_front_civetweb;
     OR_DEFAULT(worker_count, 512);
     OR_DEFAULT(loop_count, 1);

@@ -106,13 +106,13 @@ typedef struct bt_http_server bt_http_server;
 typedef struct bt_http_options {
     const char *name;          /* for logs and the label "server" of metrics ["http"] */
     const char *listen;        /* host:port, IPv4 ["127.0.0.1:0"]; port 0 takes a free one: bt_http_server_port */
-    const char *backend;       /* "civetweb" or "loop" [civetweb] */
+    const char *backend;       /* "loop" or "civetweb" ["loop"; why: docs/decisions] */
     const bt_http_route *routes; /* borrowed as long as the server runs */
     size_t route_count;
     void *context;             /* request->context */
     int worker_count;          /* civetweb: threads, one a connection, so also the most connections that are served at once [512] */
     int loop_count;            /* loop: threads that read and write, at most 16 [1] */
-    int handler_threads;       /* loop: threads that run handlers, for handlers that block (a query to Postgres) [0: the loops do] */
+    int handler_threads;       /* loop: threads that run handlers: set it when they block (a query to Postgres), to what may block at once [0: the loops do] */
     int connections_max;       /* loop: open connections; over it new ones are answered 503 and closed [8192] */
     int backlog;               /* of the listening socket [4096] */
     int in_flight_max;         /* requests with a handler; over it 503 with Retry-After: 1 [4096] */

@@ -91,7 +91,10 @@ static const bt_http_route routes[] = {
 void wire_start(bt_http_options options)
 {
     bt_err err = { 0 };
-    options.backend = wire_backend;
+    /* Variants of the loop: several of them, or handlers on threads of their own. */
+    options.backend = strcmp(wire_backend, "civetweb") == 0 ? "civetweb" : "loop";
+    options.loop_count = strcmp(wire_backend, "loops") == 0 ? 3 : 1;
+    options.handler_threads = strcmp(wire_backend, "pool") == 0 ? 4 : 0;
     options.routes = routes;
     options.route_count = BT_COUNT_OF(routes);
     if (options.worker_count == 0 && strcmp(wire_backend, "civetweb") == 0)

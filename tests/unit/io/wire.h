@@ -5,7 +5,7 @@
 #include "core/base.h"
 #include "io/http/http.h"
 
-extern const char *wire_backend; /* "civetweb"; from the command line */
+extern const char *wire_backend; /* "civetweb", "loop", "loops" (three of them) or "pool" (a loop and handler threads); from the command line */
 extern bt_http_server *wire_server;
 
 /* A server with short timeouts; the options' other fields are kept. */
