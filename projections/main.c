@@ -16,7 +16,7 @@
 #define STOP_LIMIT_S 30
 
 typedef struct settings {
-    const char *postgres_dsn, *redis_url, *admin_listen, *log_level, *models;
+    const char *postgres_dsn, *redis_url, *admin_listen, *log_level, *models, *topics_prefix;
     bool postgres_durable;
 } settings;
 
@@ -29,6 +29,7 @@ static const bt_setting setting_table[] = {
       .secret = true },
     { "admin.listen", BT_SETTING_STR, offsetof(settings, admin_listen), "127.0.0.1:18092", "health and metrics: host:port" },
     { "log.level", BT_SETTING_CHOICE, offsetof(settings, log_level), "info", "least level that is written", .choices = "debug|info|warn|error" },
+    { "topics.prefix", BT_SETTING_STR, offsetof(settings, topics_prefix), "berth.", "what the topics of this log begin with; a kind of stream follows" },
     { "models", BT_SETTING_STR, offsetof(settings, models), "", "only these read models, with commas between; empty for all" },
 };
 
@@ -43,6 +44,7 @@ static const bt_config_spec spec = {
 
 typedef struct running {
     const bt_projection *projection;
+    char topic[250];
     bt_sink sink;
     bt_projector *projector;
     pthread_t thread;
@@ -83,7 +85,7 @@ static bool is_ready(void *context, char ret_reason[BT_ADMIN_REASON_MAX])
 
 static bool set_up(program *self, const bt_config *config, bt_err *err)
 {
-    const bt_projection_settings kept_in = { .postgres_dsn = self->settings.postgres_dsn, .redis_url = self->settings.redis_url,
+    bt_projection_settings kept_in = { .postgres_dsn = self->settings.postgres_dsn, .redis_url = self->settings.redis_url,
                                              .async_commit = !self->settings.postgres_durable };
     if (config->pair_count > BT_KAFKA_SETTINGS_MAX)
         return bt_fail(err, BT_ERR_INPUT, 0, "more than %d settings for Kafka", BT_KAFKA_SETTINGS_MAX);
@@ -98,9 +100,11 @@ static bool set_up(program *self, const bt_config *config, bt_err *err)
             continue;
         bt_assert(self->running_count < PROJECTIONS_MAX);
         one->projection = bt_projections[i];
+        snprintf(one->topic, sizeof one->topic, "%s%s", self->settings.topics_prefix, one->projection->kind);
+        kept_in.topic = one->topic;
         if (!one->projection->sink_new(one->projection, &kept_in, &one->sink, err))
             return false;
-        one->projector = bt_projector_new(&(bt_projector_options){ .model = one->projection->name, .topic = one->projection->topic, .kafka = &self->kafka,
+        one->projector = bt_projector_new(&(bt_projector_options){ .model = one->projection->name, .topic = one->topic, .kafka = &self->kafka,
                                                                    .sink = one->sink, .metrics = self->metrics });
         self->running_count++;
     }

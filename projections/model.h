@@ -19,7 +19,6 @@ typedef struct bt_handler {
 
 typedef struct bt_model {
     const char *name;   /* trips: the key in berth.positions */
-    const char *topic;  /* berth.trip */
     int32_t layout;     /* one higher when tables.sql or what the handlers write changes: the old tables must be rebuilt */
     const char *sql;    /* tables.sql; may run again */
     const bt_table *tables;

@@ -10,7 +10,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#define TOPIC "berth.trip"
 #define CACHE_BYTES_MAX ((size_t)64 << 20)
 #define LOADS_AT_ONCE 500
 #define READ_MAX 4096
@@ -23,6 +22,7 @@ typedef struct availability_sink {
     bt_redis *redis;
     bt_redis_script script;
     bt_trip_cache cache;
+    const char *topic;
     bt_arena arena; /* of one batch */
     bt_position *positions; /* as they stand in Redis, if nobody else has touched it */
     int32_t partition_count;
@@ -32,7 +32,10 @@ typedef struct availability_sink {
 static const bt_str PARKED_KEY = { "{berth}:parked:availability", 27 };
 
 static bt_str trip_key(bt_arena *arena, bt_str trip) { return bt_arena_printf(arena, "{berth}:avail:" BT_STR_FMT, BT_STR_ARG(trip)); }
-static bt_str position_key(bt_arena *arena, int32_t partition) { return bt_arena_printf(arena, "{berth}:position:availability:" TOPIC ":%" PRId32, partition); }
+static bt_str position_key(availability_sink *sink, int32_t partition)
+{
+    return bt_arena_printf(&sink->arena, "{berth}:position:availability:%s:%" PRId32, sink->topic, partition);
+}
 
 static bool wants(void *context, const bt_message_type *event)
 {
@@ -51,7 +54,7 @@ static bool open_sink(void *context, int32_t partition_count, bt_sink_partition 
     bt_arena_reset(&sink->arena);
     for (int32_t i = 0; i < partition_count; i++) {
         BT_REDIS_REPLY stored = { 0 };
-        bt_str words[] = { BT_STR("GET"), position_key(&sink->arena, i) };
+        bt_str words[] = { BT_STR("GET"), position_key(sink, i) };
         if (!bt_redis_command(sink->redis, words, 2, &stored, err))
             return false;
         ret_partitions[i] = (bt_sink_partition){ .position = BT_POSITION_START };
@@ -154,7 +157,7 @@ static bool write_partition(availability_sink *sink, const bt_batch *batch, int3
     bt_str *args = bt_arena_take(&sink->arena, (2 + (size_t)batch->stream_count) * sizeof *args);
     size_t count = 2;
     BT_REDIS_REPLY reply = { 0 };
-    keys[0] = position_key(&sink->arena, partition);
+    keys[0] = position_key(sink, partition);
     keys[1] = PARKED_KEY;
     args[0] = move->from.forward.next_offset == 0 ? (bt_str){ 0 } : position_bytes(&sink->arena, &move->from);
     args[1] = position_bytes(&sink->arena, &move->to);
@@ -200,7 +203,7 @@ static bool tend(void *context, int64_t *ret_applied, bt_err *err)
     bt_arena_reset(&sink->arena);
     for (int32_t i = 0; i < sink->partition_count; i++) {
         BT_REDIS_REPLY stored = { 0 };
-        bt_str words[] = { BT_STR("GET"), position_key(&sink->arena, i) };
+        bt_str words[] = { BT_STR("GET"), position_key(sink, i) };
         bt_str own = sink->positions[i].forward.next_offset == 0 ? (bt_str){ 0 } : position_bytes(&sink->arena, &sink->positions[i]);
         if (!bt_redis_command(sink->redis, words, 2, &stored, err))
             return false;
@@ -224,6 +227,7 @@ static bool sink_new(const bt_projection *projection, const bt_projection_settin
         return false;
     availability_sink *sink = bt_alloc(sizeof *sink);
     sink->redis = redis;
+    sink->topic = settings->topic;
     sink->script = (bt_redis_script){ .text = availability_write_lua };
     bt_arena_init(&sink->arena, SIZE_MAX);
     *ret_sink = (bt_sink){ .context = sink, .read_max = READ_MAX, .tend_ms = TEND_MS, .wants = wants, .open = open_sink, .write = write_batch,
@@ -241,4 +245,4 @@ static void sink_free(bt_sink *as_sink)
     bt_release(sink);
 }
 
-const bt_projection availability_projection = { .name = "availability", .topic = TOPIC, .sink_new = sink_new, .sink_free = sink_free };
+const bt_projection availability_projection = { .name = "availability", .kind = "trip", .sink_new = sink_new, .sink_free = sink_free };

@@ -7,7 +7,7 @@
 bool bt_table_sink_load_parked(bt_table_sink *sink, bt_err *err)
 {
     BT_PG_RESULT rows = { 0 };
-    bt_pg_param params[] = { bt_pg_text(bt_str_of(sink->model->name)), bt_pg_text(bt_str_of(sink->model->topic)) };
+    bt_pg_param params[] = { bt_pg_text(bt_str_of(sink->model->name)), bt_pg_text(bt_str_of(sink->topic)) };
     if (!bt_pg_query(sink->pg, "SELECT DISTINCT stream FROM berth.parked WHERE model = $1 AND topic = $2", params, BT_COUNT_OF(params), &rows, err))
         return false;
     bt_names_release(&sink->parked);
@@ -31,7 +31,7 @@ bool bt_table_sink_park(bt_table_sink *sink, const bt_batch *batch, uint32_t ind
     enum { PARTITION, OFFSET, STREAM, VALUE, ERROR, COLUMNS };
     static const bt_pg_type types[COLUMNS] = { [PARTITION] = BT_PG_INT4, [OFFSET] = BT_PG_INT8, [STREAM] = BT_PG_BYTEA, [VALUE] = BT_PG_BYTEA, [ERROR] = BT_PG_TEXT };
     bt_pg_array columns[COLUMNS];
-    bt_pg_param params[2 + COLUMNS] = { bt_pg_text(bt_str_of(sink->model->name)), bt_pg_text(bt_str_of(sink->model->topic)) };
+    bt_pg_param params[2 + COLUMNS] = { bt_pg_text(bt_str_of(sink->model->name)), bt_pg_text(bt_str_of(sink->topic)) };
     bt_arena arena;
     bt_arena_init(&arena, 0);
     for (size_t i = 0; i < COLUMNS; i++)
@@ -76,7 +76,7 @@ static bool apply_rows(bt_table_sink *sink, bt_str stream, const bt_pg_result *r
 static bool unpark(bt_table_sink *sink, bt_str stream, int64_t *ret_applied, bt_err *err)
 {
     BT_PG_RESULT rows = { 0 };
-    bt_pg_param params[] = { bt_pg_text(bt_str_of(sink->model->name)), bt_pg_text(bt_str_of(sink->model->topic)),
+    bt_pg_param params[] = { bt_pg_text(bt_str_of(sink->model->name)), bt_pg_text(bt_str_of(sink->topic)),
                              bt_pg_bytea((bt_bytes){ (const uint8_t *)stream.at, stream.size }), bt_pg_int4(TEND_EVENTS_MAX), bt_pg_int8(0) };
     if (!bt_pg_query(sink->pg,
                      "SELECT record_offset, value FROM berth.parked WHERE model = $1 AND topic = $2 AND stream = $3 ORDER BY record_offset LIMIT $4 FOR UPDATE", params, 4,
@@ -95,7 +95,7 @@ bool bt_table_sink_tend(void *context, int64_t *ret_applied, bt_err *err)
 {
     bt_table_sink *sink = context;
     BT_PG_RESULT streams = { 0 };
-    bt_pg_param params[] = { bt_pg_text(bt_str_of(sink->model->name)), bt_pg_text(bt_str_of(sink->model->topic)), bt_pg_int4(TEND_STREAMS_MAX) };
+    bt_pg_param params[] = { bt_pg_text(bt_str_of(sink->model->name)), bt_pg_text(bt_str_of(sink->topic)), bt_pg_int4(TEND_STREAMS_MAX) };
     *ret_applied = 0;
     if (sink->parked.count == 0)
         return true;

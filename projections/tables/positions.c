@@ -36,7 +36,7 @@ static bool check_layout(bt_table_sink *sink, bt_err *err)
 
 static bool make_positions(bt_table_sink *sink, int32_t partition_count, bt_err *err)
 {
-    bt_pg_param params[] = { bt_pg_text(bt_str_of(sink->model->name)), bt_pg_text(bt_str_of(sink->model->topic)), bt_pg_int4(partition_count) };
+    bt_pg_param params[] = { bt_pg_text(bt_str_of(sink->model->name)), bt_pg_text(bt_str_of(sink->topic)), bt_pg_int4(partition_count) };
     return bt_pg_query(sink->pg,
                        "INSERT INTO berth.positions (model, topic, partition, next_offset, head, head_offset, height, void_count, log_time, updated_at) "
                        "SELECT $1, $2, p, 0, decode(repeat('00', 16), 'hex'), -1, 0, 0, '1970-01-01Z', now() FROM generate_series(0, $3 - 1) AS p "
@@ -58,14 +58,14 @@ static void read_position(const bt_pg_result *row, int index, bt_sink_partition 
 static bool read_positions(bt_table_sink *sink, int32_t partition_count, bt_sink_partition *ret_partitions, bt_err *err)
 {
     BT_PG_RESULT rows = { 0 };
-    bt_pg_param params[] = { bt_pg_text(bt_str_of(sink->model->name)), bt_pg_text(bt_str_of(sink->model->topic)) };
+    bt_pg_param params[] = { bt_pg_text(bt_str_of(sink->model->name)), bt_pg_text(bt_str_of(sink->topic)) };
     if (!bt_pg_query(sink->pg,
                      "SELECT partition, next_offset, head, head_offset, height, void_count, log_time, coalesce(stopped, '') FROM berth.positions "
                      "WHERE model = $1 AND topic = $2 ORDER BY partition",
                      params, BT_COUNT_OF(params), &rows, err))
         return false;
     if (rows.row_count != partition_count)
-        return bt_fail(err, BT_ERR_FATAL, 0, "%s has %d partitions, and the tables of %s were made from %d: another log?", sink->model->topic, partition_count,
+        return bt_fail(err, BT_ERR_FATAL, 0, "%s has %d partitions, and the tables of %s were made from %d: another log?", sink->topic, partition_count,
                        sink->model->name, rows.row_count);
     for (int32_t i = 0; i < partition_count; i++) {
         if (bt_pg_get_i64(&rows, i, 0) != i)
@@ -87,7 +87,7 @@ bool bt_table_sink_open(void *context, int32_t partition_count, bt_sink_partitio
 bool bt_table_sink_stop(void *context, int32_t partition, const char *reason, bt_err *err)
 {
     bt_table_sink *sink = context;
-    bt_pg_param params[] = { bt_pg_text(bt_str_of(sink->model->name)), bt_pg_text(bt_str_of(sink->model->topic)), bt_pg_int4(partition),
+    bt_pg_param params[] = { bt_pg_text(bt_str_of(sink->model->name)), bt_pg_text(bt_str_of(sink->topic)), bt_pg_int4(partition),
                              bt_pg_text(bt_str_of(reason)) };
     return bt_pg_query(sink->pg, "UPDATE berth.positions SET stopped = $4, updated_at = now() WHERE model = $1 AND topic = $2 AND partition = $3", params,
                        BT_COUNT_OF(params), NULL, err);
@@ -113,7 +113,7 @@ static bool move_positions(bt_table_sink *sink, const bt_batch *batch, bt_err *e
     static const bt_pg_type types[MOVE_COLUMNS] = { [PARTITION] = BT_PG_INT4, [OLD_NEXT] = BT_PG_INT8, [OLD_HEAD] = BT_PG_BYTEA, [NEXT] = BT_PG_INT8, [HEAD] = BT_PG_BYTEA,
                                                     [HEAD_OFFSET] = BT_PG_INT8, [HEIGHT] = BT_PG_INT8, [VOIDS] = BT_PG_INT8, [LOG_TIME] = BT_PG_TIME };
     bt_pg_array columns[MOVE_COLUMNS];
-    bt_pg_param params[2 + MOVE_COLUMNS] = { bt_pg_text(bt_str_of(sink->model->name)), bt_pg_text(bt_str_of(sink->model->topic)) };
+    bt_pg_param params[2 + MOVE_COLUMNS] = { bt_pg_text(bt_str_of(sink->model->name)), bt_pg_text(bt_str_of(sink->topic)) };
     BT_PG_RESULT moved = { 0 };
     for (size_t i = 0; i < MOVE_COLUMNS; i++)
         bt_pg_array_init(&columns[i], types[i]);
@@ -138,7 +138,7 @@ static bool move_positions(bt_table_sink *sink, const bt_batch *batch, bt_err *e
 
 static bool prune_ids(bt_table_sink *sink, bt_err *err)
 {
-    bt_pg_param params[] = { bt_pg_text(bt_str_of(sink->model->name)), bt_pg_text(bt_str_of(sink->model->topic)), bt_pg_int8(RECORD_IDS_KEPT) };
+    bt_pg_param params[] = { bt_pg_text(bt_str_of(sink->model->name)), bt_pg_text(bt_str_of(sink->topic)), bt_pg_int8(RECORD_IDS_KEPT) };
     return bt_pg_query(sink->pg,
                        "DELETE FROM berth.record_ids AS r USING berth.positions AS p WHERE p.model = $1 AND p.topic = $2 AND r.model = p.model AND r.topic = p.topic "
                        "AND r.partition = p.partition AND r.first_offset < p.next_offset - $3",
@@ -159,7 +159,7 @@ static bool write_ids(bt_table_sink *sink, const bt_batch *batch, bt_err *err)
         bt_pg_array_add_number(&offsets, move->from.forward.next_offset);
         bt_pg_array_add_bytes(&ids, (bt_bytes){ move->ids.at, move->ids.size });
     }
-    bt_pg_param params[] = { bt_pg_text(bt_str_of(sink->model->name)), bt_pg_text(bt_str_of(sink->model->topic)), bt_pg_array_param(&partitions),
+    bt_pg_param params[] = { bt_pg_text(bt_str_of(sink->model->name)), bt_pg_text(bt_str_of(sink->topic)), bt_pg_array_param(&partitions),
                              bt_pg_array_param(&offsets), bt_pg_array_param(&ids) };
     bool good = bt_pg_query(sink->pg,
                             "INSERT INTO berth.record_ids (model, topic, partition, first_offset, ids) SELECT $1, $2, u.* FROM unnest($3, $4, $5) AS u",

@@ -8,6 +8,7 @@
 
 struct bt_table_sink {
     const bt_model *model;
+    const char *topic;
     bt_pg *pg;
     bt_table_write *write;
     bt_changes *changes;

@@ -4,10 +4,11 @@
 
 #include <stdio.h>
 
-bt_table_sink *bt_table_sink_new(const bt_model *model, const bt_pg_config *config)
+bt_table_sink *bt_table_sink_new(const bt_model *model, const char *topic, const bt_pg_config *config)
 {
     bt_table_sink *sink = bt_alloc(sizeof *sink);
     sink->model = model;
+    sink->topic = topic;
     sink->pg = bt_pg_new(config);
     sink->write = bt_table_write_new("berth", model->tables, model->table_count);
     sink->changes = bt_changes_new(model->tables, model->table_count);
@@ -153,7 +154,7 @@ bool bt_table_projection_sink_new(const bt_projection *projection, const bt_proj
     (void)err;
     snprintf(name, sizeof name, "berth-projections %.40s", projection->name);
     bt_pg_config config = { .dsn = settings->postgres_dsn, .application_name = name, .async_commit = settings->async_commit, .statement_timeout_ms = 60000 };
-    *ret_sink = bt_table_sink_as_sink(bt_table_sink_new(projection->model, &config));
+    *ret_sink = bt_table_sink_as_sink(bt_table_sink_new(projection->model, settings->topic, &config));
     return true;
 }
 

@@ -8,9 +8,9 @@
 
 typedef struct bt_table_sink bt_table_sink;
 
-/* Does not connect yet. config as in io/pg; async_commit is advised: after a crash of Postgres, position and rows go back together, and are
+/* Does not connect yet. model and topic are borrowed for good. config as in io/pg; async_commit is advised: after a crash of Postgres, position and rows go back together, and are
  * written again from the log. */
-bt_table_sink *bt_table_sink_new(const bt_model *model, const bt_pg_config *config);
+bt_table_sink *bt_table_sink_new(const bt_model *model, const char *topic, const bt_pg_config *config);
 void bt_table_sink_free(bt_table_sink *sink);
 bt_sink bt_table_sink_as_sink(bt_table_sink *sink);
 

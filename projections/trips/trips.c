@@ -278,7 +278,6 @@ extern const char trips_tables_sql[]; /* trips/tables.sql, built in by CMakeList
 
 const bt_model trips_model = {
     .name = "trips",
-    .topic = "berth.trip",
     .layout = 1,
     .sql = trips_tables_sql,
     .tables = tables,
@@ -287,4 +286,4 @@ const bt_model trips_model = {
     .handler_count = BT_COUNT_OF(handlers),
 };
 
-const bt_projection trips_projection = BT_TABLE_PROJECTION(trips_model, "trips", "berth.trip");
+const bt_projection trips_projection = BT_TABLE_PROJECTION(trips_model, "trips", "trip");

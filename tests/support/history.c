@@ -207,7 +207,7 @@ static void live(maker *m)
 
 static void open_log(maker *m)
 {
-    struct log_opened opened = { .meta = { .version = 1, .time = m->now_us, .actor = BT_STR("node") }, .topic = BT_STR("berth.trip"),
+    struct log_opened opened = { .meta = { .version = 1, .time = m->now_us, .actor = BT_STR("node") }, .topic = bt_str_of(m->options->topic ? m->options->topic : "berth.trip"),
                                  .partition = m->options->partition, .partition_count = m->options->partition_count, .registry = BT_STR("berth") };
     memcpy(opened.log.at, &m->options->seed, sizeof m->options->seed);
     history_append_event(m->made, BT_STR(BT_LOG_KEY), (bt_event){ &log_opened_message, &opened });

@@ -10,10 +10,11 @@
 typedef struct history_options {
     uint64_t seed;
     const char *prefix;      /* of trip ids, so that several partitions do not share them; NULL: "t" */
+    const char *topic;           /* for LogOpened, as what follows; NULL: berth.trip */
     int trip_count;
     int record_count;        /* about how many, the voids included */
     int void_percent;
-    int32_t partition, partition_count; /* for LogOpened */
+    int32_t partition, partition_count;
 } history_options;
 
 typedef struct history {
