@@ -158,6 +158,8 @@ int main(int argc, char *argv[])
     self.metrics = bt_metrics_new();
     if (!set_up(&self, &config, &err) || !start_admin(&self, &err)) {
         fprintf(stderr, "%s: %s\n", spec.program, err.message);
+        tear_down(&self);
+        bt_config_release(&config);
         return 2;
     }
     for (size_t i = 0; i < self.running_count; i++)

@@ -16,7 +16,7 @@ void bt_watch_init(bt_watch *watch, const char *model, bt_metrics *metrics)
     pthread_mutex_init(&watch->lock, NULL);
     snprintf(watch->reason, sizeof watch->reason, "starting");
     bt_labels labels = BT_LABELS({ "model", model });
-    watch->applied = bt_metrics_counter(metrics, "berth_projection_events_applied_total", "Events written to the read model.", labels);
+    watch->applied = bt_metrics_counter(metrics, "berth_projection_events_applied_total", "Events that were written to the read model, or parked.", labels);
     watch->voids = bt_metrics_counter(metrics, "berth_projection_void_records_total", "Records that the fast-forward rule left out.", labels);
     watch->batches = bt_metrics_counter(metrics, "berth_projection_batches_total", "Batches written.", labels);
     watch->failures = bt_metrics_counter(metrics, "berth_projection_failures_total", "Attempts that failed and were repeated.", labels);

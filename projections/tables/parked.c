@@ -3,6 +3,7 @@
 
 #define TEND_STREAMS_MAX 100
 #define TEND_EVENTS_MAX 10000
+#define TEND_RETRY_EVERY 30 /* a minute, at BT_TABLE_SINK_TEND_MS */
 
 bool bt_table_sink_load_parked(bt_table_sink *sink, bt_err *err)
 {
@@ -97,8 +98,8 @@ bool bt_table_sink_tend(void *context, int64_t *ret_applied, bt_err *err)
     BT_PG_RESULT streams = { 0 };
     bt_pg_param params[] = { bt_pg_text(bt_str_of(sink->model->name)), bt_pg_text(bt_str_of(sink->topic)), bt_pg_int4(TEND_STREAMS_MAX) };
     *ret_applied = 0;
-    if (sink->parked.count == 0)
-        return true;
+    if (sink->parked.count == 0 || sink->tend_count++ % TEND_RETRY_EVERY != 0) /* only: does Postgres answer? An idle log would not find out */
+        return bt_pg_query(sink->pg, "SELECT 1", NULL, 0, NULL, err);
     /* In random order: the first hundred must not keep the others from ever being tried. */
     if (!bt_pg_query(sink->pg, "SELECT stream FROM (SELECT DISTINCT stream FROM berth.parked WHERE model = $1 AND topic = $2) AS s ORDER BY random() LIMIT $3", params,
                      BT_COUNT_OF(params), &streams, err))

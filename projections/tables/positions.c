@@ -80,6 +80,7 @@ bool bt_table_sink_open(void *context, int32_t partition_count, bt_sink_partitio
     bt_table_sink *sink = context;
     bt_assert(partition_count <= PARTITIONS_MAX);
     bt_pg_rollback(sink->pg);
+    sink->tend_count = 0;
     return make_tables(sink, err) && check_layout(sink, err) && make_positions(sink, partition_count, err) &&
            read_positions(sink, partition_count, ret_partitions, err) && bt_table_sink_load_parked(sink, err);
 }

@@ -6,6 +6,8 @@
 #include "projections/tables/table_sink.h"
 #include "projections/tables/table_write.h"
 
+#define BT_TABLE_SINK_TEND_MS 2000
+
 struct bt_table_sink {
     const bt_model *model;
     const char *topic;
@@ -14,6 +16,7 @@ struct bt_table_sink {
     bt_changes *changes;
     bt_names parked;       /* streams that stand in berth.parked */
     bt_names newly_parked; /* of the transaction under way */
+    uint32_t tend_count;   /* since it was opened */
     int64_t pruned_at;     /* records written since record_ids was pruned last */
 };
 

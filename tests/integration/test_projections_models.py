@@ -95,25 +95,23 @@ class World:
         self.topic = self.prefix + "trip"
         self.dsn = stack.postgres.rsplit("/", 1)[0] + "/" + self.database
         self.redis_url = f"{stack.redis.rstrip('/')}/{self.redis_number}"
-        with self.server() as connection:
-            connection.cursor().execute(f"CREATE DATABASE {self.database}")
+        self.sql_at(stack.postgres, f"CREATE DATABASE {self.database}")
         self.redis = redis_client.Redis.from_url(self.redis_url)
         self.redis.flushdb()
         self.projectors = []
 
-    def server(self):
-        connection = psycopg2.connect(self.stack.postgres)
-        connection.autocommit = True
-        return connection
+    def sql_at(self, dsn, text, *values):
+        connection = psycopg2.connect(dsn)
+        try:
+            connection.autocommit = True
+            cursor = connection.cursor()
+            cursor.execute(text, values)
+            return cursor.fetchall() if cursor.description else cursor.rowcount
+        finally:
+            connection.close()
 
     def sql(self, text, *values):
-        connection = psycopg2.connect(self.dsn)
-        connection.autocommit = True
-        with connection.cursor() as cursor:
-            cursor.execute(text, values)
-            rows = cursor.fetchall() if cursor.description else cursor.rowcount
-        connection.close()
-        return rows
+        return self.sql_at(self.dsn, text, *values)
 
     def start(self, **settings):
         self.projectors.append(Projector(self, **settings))
@@ -171,20 +169,23 @@ class World:
             stored = self.redis.get("{berth}:avail:" + trip) or b""
             assert stored.rstrip(b"\0") == bytes.fromhex(value).rstrip(b"\0"), trip
 
+    def delete_topic(self):
+        from confluent_kafka.admin import AdminClient
+
+        admin = AdminClient({"bootstrap.servers": self.stack.kafka})
+        admin.delete_topics([self.topic])[self.topic].result(20)
+
     def close(self):
         for projector in self.projectors:
             if projector.process.poll() is None:
                 projector.kill()
+        self.stack.heal()
         self.redis.flushdb()
-        with self.server() as connection:
-            connection.cursor().execute(f"DROP DATABASE IF EXISTS {self.database} WITH (FORCE)")
-        from confluent_kafka.admin import AdminClient
-
-        for done in AdminClient({"bootstrap.servers": self.stack.kafka}).delete_topics([self.topic]).values():
-            try:
-                done.result(20)
-            except Exception:  # a test that never made it
-                pass
+        self.sql_at(self.stack.postgres, f"DROP DATABASE IF EXISTS {self.database} WITH (FORCE)")
+        try:
+            self.delete_topic()
+        except Exception:  # a test that never made it
+            pass
 
 
 @pytest.fixture
@@ -278,7 +279,7 @@ def test_a_crash_between_postgres_and_redis_is_caught_up_from_the_log(world):
         projector.kill()
     finally:
         world.stack.resume("redis")
-    assert set(world.redis_at().values()) == {500}
+    assert world.redis_at() != ends  # but for what was sent before the pause, and is carried out now that its sender is dead
     world.start()
     world.wait_folded()
     world.check()
@@ -336,13 +337,11 @@ def test_a_stored_head_that_the_log_contradicts_stops_that_partition_alone_with_
 
 
 def test_a_topic_that_was_made_anew_is_noticed(world):
-    from confluent_kafka.admin import AdminClient
-
     world.feed(0, 400)
     projector = world.start()
     wait_until(lambda: set(world.tables_at().values()) == {400}, 60, "the first part")
     projector.stop()
-    AdminClient({"bootstrap.servers": world.stack.kafka}).delete_topics([world.topic])[world.topic].result(20)
+    world.delete_topic()
     time.sleep(1)
     world.seed += 1000  # another log
     world.feed(0, 300)
