@@ -178,7 +178,8 @@ static int32_t service_of(loading *l, bt_str id)
 static bool on_calendar(void *context, const bt_str *fields, bt_err *err)
 {
     loading *l = context;
-    gtfs_service *service = &l->feed->services[service_of(l, fields[0])];
+    int32_t index = service_of(l, fields[0]); /* may move the services */
+    gtfs_service *service = &l->feed->services[index];
     for (int i = 0; i < 7; i++)
         service->weekday[i] = bt_str_is(fields[1 + i], "1");
     if (!gtfs_day_from_text(fields[8], &service->first_day) || !gtfs_day_from_text(fields[9], &service->last_day))
@@ -189,7 +190,8 @@ static bool on_calendar(void *context, const bt_str *fields, bt_err *err)
 static bool on_calendar_date(void *context, const bt_str *fields, bt_err *err)
 {
     loading *l = context;
-    gtfs_service *service = &l->feed->services[service_of(l, fields[0])];
+    int32_t index = service_of(l, fields[0]); /* may move the services */
+    gtfs_service *service = &l->feed->services[index];
     int64_t day;
     if (!gtfs_day_from_text(fields[1], &day))
         return bt_fail(err, BT_ERR_INPUT, 0, "date must be YYYYMMDD");
