@@ -30,12 +30,43 @@ static void add_members(bt_buf *json, bt_str object)
     }
 }
 
+static bool is_read_path(bt_str path)
+{
+    for (size_t i = 0; i < qa_resource_count; i++) {
+        qa_json_walk walk = qa_json_begin(member(bt_str_of(qa_resources[i]->openapi), "paths"));
+        for (bt_str key, value; qa_json_next(&walk, &key, &value);)
+            if (bt_str_equal(key, path))
+                return true;
+    }
+    return false;
+}
+
+/* A path that both servers have is one member with both methods. */
+static void add_paths_of(bt_buf *json, bt_str paths, bool reads)
+{
+    bt_str commands = member(bt_str_of(qa_openapi_commands), "paths");
+    qa_json_walk walk = qa_json_begin(paths);
+    char name[128];
+    for (bt_str path, operations, posts; qa_json_next(&walk, &path, &operations);) {
+        if (!reads && is_read_path(path))
+            continue;
+        bt_assert(path.size < sizeof name);
+        memcpy(name, path.at, path.size);
+        name[path.size] = 0;
+        bt_json_open(json, name, '{');
+        add_members(json, operations);
+        if (reads && qa_json_member(commands, name, &posts))
+            add_members(json, posts);
+        bt_json_close(json, '}');
+    }
+}
+
 static void add_paths(bt_buf *json)
 {
     bt_json_open(json, "paths", '{');
     for (size_t i = 0; i < qa_resource_count; i++)
-        add_members(json, member(bt_str_of(qa_resources[i]->openapi), "paths"));
-    add_members(json, member(bt_str_of(qa_openapi_commands), "paths"));
+        add_paths_of(json, member(bt_str_of(qa_resources[i]->openapi), "paths"), true);
+    add_paths_of(json, member(bt_str_of(qa_openapi_commands), "paths"), false);
     bt_json_close(json, '}');
 }
 
