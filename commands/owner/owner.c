@@ -40,18 +40,6 @@ void owner_set_phase(bt_owner *owner, bt_owner_phase phase)
     owner->phase = phase;
 }
 
-/* Which schemas this binary folds: ids and texts of the kind's events and of the log's own. */
-static bt_id digest_of_schemas(const bt_decider *decider)
-{
-    bt_digest digest;
-    bt_digest_init(&digest);
-    for (size_t i = 0; i < decider->event_count; i++) {
-        bt_digest_feed(&digest, &decider->events[i]->schema_id, sizeof decider->events[i]->schema_id);
-        bt_digest_feed(&digest, decider->events[i]->avsc, strlen(decider->events[i]->avsc));
-    }
-    return bt_digest_finish(&digest);
-}
-
 static void fill_defaults(bt_owner_config *config)
 {
 #define DEFAULT(field, value) config->field = config->field == 0 ? (value) : config->field
@@ -76,7 +64,7 @@ bt_owner *bt_owner_new(const bt_owner_config *config, const bt_owner_outputs *ou
     owner->config = *config;
     fill_defaults(&owner->config);
     owner->outputs = *outputs;
-    owner->schemas = digest_of_schemas(config->decider);
+    owner->schemas = bt_schemas.digest;
     owner->last_valid_offset = -1;
     owner->end_target = -1;
     owner->last_barrier = INT64_MIN / 2;

@@ -128,7 +128,9 @@ typedef enum bt_append_result {
 } bt_append_result;
 
 /* Inputs. now_us is the node's clock (microseconds since 1970); it may jump either way. */
-void bt_owner_on_assigned(bt_owner *owner, int64_t now_us); /* also after READ_ONLY's neighbours: from IDLE or YIELDED; else ignored */
+/* From IDLE or YIELDED; in any other phase it changes nothing. A partition that yielded and that the group still gives to
+ * this node is to be assigned anew after some seconds: the other's takeover may have been a zombie's last. */
+void bt_owner_on_assigned(bt_owner *owner, int64_t now_us);
 void bt_owner_on_revoked(bt_owner *owner, int64_t now_us);  /* answers what waits with NOT_OWNER or, in flight, UNAVAILABLE */
 /* command is borrowed until its answer. */
 void bt_owner_on_command(bt_owner *owner, const bt_command *command, void *token, int64_t now_us);
