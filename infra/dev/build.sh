@@ -20,6 +20,6 @@ build_stamp() { sed -n 's/.*BERTH_VERSION_STAMP "\(.*\)"/\1/p' "$TOP/build/$PRES
 build_complain() {
     local reason
     ! grep -q 'No space left' "$1" || die "the build failed: the disk that holds $TOP is full" "Make room there, then ./dev up again"
-    reason=$(grep -m 1 -E '(error|Error|undefined reference)[: ]|FAILED' "$1" || say_last_line "$1")
+    reason=$(grep -m 1 -E 'error: |CMake Error|undefined reference' "$1" || grep -m 1 FAILED "$1" || say_last_line "$1")
     die "the build failed: $(cut -c 1-200 <<< "$reason")" "The log: $1"
 }
