@@ -202,7 +202,10 @@ static void write_batch(bt_projector *projector)
     if (projector->stands_by)
         pause_ms(projector, STAND_BY_MS);
     int64_t began_us = bt_clock_monotonic_us();
-    if (!sink->write(sink->context, &projector->batch, &err)) {
+    bt_watch_writing(&projector->watch, true);
+    bool written = sink->write(sink->context, &projector->batch, &err);
+    bt_watch_writing(&projector->watch, false);
+    if (!written) {
         fail(projector, "write", &err);
         return;
     }

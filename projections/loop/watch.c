@@ -9,6 +9,7 @@
 
 #define TELL_EVERY_US INT64_C(10000000)
 #define BROKER_SILENCE_MAX_US INT64_C(15000000)
+#define WRITE_MAX_US INT64_C(5000000)
 
 void bt_watch_init(bt_watch *watch, const char *model, bt_metrics *metrics)
 {
@@ -88,6 +89,13 @@ void bt_watch_stopped(bt_watch *watch, int32_t partition, const char *reason)
     pthread_mutex_unlock(&watch->lock);
 }
 
+void bt_watch_writing(bt_watch *watch, bool writing)
+{
+    pthread_mutex_lock(&watch->lock);
+    watch->writing_since_us = writing ? bt_clock_monotonic_us() : 0;
+    pthread_mutex_unlock(&watch->lock);
+}
+
 void bt_watch_wrote(bt_watch *watch, const bt_batch *batch, int64_t took_us)
 {
     bt_counter_inc(watch->batches);
@@ -118,8 +126,10 @@ bool bt_watch_is_ready(bt_watch *watch, char ret_reason[BT_PROJECTOR_REASON_MAX]
     int64_t now_us = bt_clock_monotonic_us();
     pthread_mutex_lock(&watch->lock);
     bool silent = watch->broker_answered_us == 0 || now_us - watch->broker_answered_us > BROKER_SILENCE_MAX_US;
-    bool ready = watch->running && !watch->stopped[0] && !silent;
-    const char *why = watch->stopped[0] ? watch->stopped : !watch->running ? watch->reason : silent ? "no broker has answered for 15 s" : "";
+    bool stuck = watch->writing_since_us != 0 && now_us - watch->writing_since_us > WRITE_MAX_US;
+    bool ready = watch->running && !watch->stopped[0] && !silent && !stuck;
+    const char *why = watch->stopped[0] ? watch->stopped : !watch->running ? watch->reason : stuck ? "a batch has been under way for more than 5 s" :
+                      silent ? "no broker has answered for 15 s" : "";
     snprintf(ret_reason, BT_PROJECTOR_REASON_MAX, "%s", why);
     pthread_mutex_unlock(&watch->lock);
     return ready;
