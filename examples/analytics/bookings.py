@@ -7,7 +7,7 @@ from confluent_kafka.schema_registry import SchemaRegistryClient
 from confluent_kafka.schema_registry.avro import AvroDeserializer
 from confluent_kafka.serialization import MessageField, SerializationContext
 
-bootstrap, registry, topic = sys.argv[1], sys.argv[2], (sys.argv[3:] or ["berth.trip"])[0]
+bootstrap, registry, topic = (sys.argv[1:] + ["berth.trip"])[:3]
 schemas, names = SchemaRegistryClient({"url": registry}), {}
 deserialize = AvroDeserializer(schemas)
 consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "bookings-by-day", "enable.auto.commit": False,
@@ -28,10 +28,8 @@ def valid_events(topic):
         head, offset = bytes(16), 0
         while offset < end:
             message = consumer.poll(10)
-            if message is None or message.error():
-                sys.exit(f"partition {partition} stopped at {offset}: {message and message.error()}")
-            if message.offset() != offset:
-                sys.exit(f"partition {partition} jumps from {offset} to {message.offset()}: a record was missed")
+            if message is None or message.error() or message.offset() != offset:  # a jump: a record was missed
+                sys.exit(f"partition {partition} stopped at {offset}: {message and (message.error() or message.offset())}")
             offset += 1
             key, value = message.key(), message.value()
             if key is None or value is None or len(value) < 21 or value[0] != 0 or value[5:21] != head:
@@ -49,13 +47,12 @@ for trip, name, event in valid_events(topic):
     elif name == "BookingCancelled":
         load.subtract({(trip, segment): places for segment in stretch})
     elif name == "BookingChanged":
-        load.subtract({(trip, segment): len(event["old_places"]) for segment in range(event["old_from"], event["old_to"])})
+        old, count = range(event["old_from"], event["old_to"]), len(event["old_places"])
+        load.subtract({(trip, segment): count for segment in old})
         load.update({(trip, segment): places for segment in stretch})
     elif name == "TripCancelled":
-        for key in [key for key in load if key[0] == trip]:
-            del load[key]
+        load = collections.Counter({key: places for key, places in load.items() if key[0] != trip})
 for day, places in sorted(by_day.items()):
     print(f"booked\t{day}\t{places}")
-for (trip, segment), places in sorted(load.items()):
-    if places:
-        print(f"load\t{trip}\t{segment}\t{places}")
+for (trip, segment), places in sorted((+load).items()):
+    print(f"load\t{trip}\t{segment}\t{places}")
