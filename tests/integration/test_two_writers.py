@@ -44,11 +44,11 @@ class Writers:
         command = [WRITER, "--kafka", self.bootstrap, "--topic", self.topic, "--acks", acks, *self.options]
         self.running.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
 
-    def wait_all_at_work(self, seconds=60):
-        """On a loaded machine one may not have begun before another is through; a race needs two."""
+    def wait_for_a_race(self, seconds=60):
+        """On a loaded machine one may not have begun before the time is over; a race needs two. (A third can lose for long: nothing is fair here.)"""
         end = time.monotonic() + seconds
-        while not all(acks.stat().st_size > 0 for acks in self.acks()) or len(self.acks()) < self.started:
-            assert time.monotonic() < end, f"not every writer got to work within {seconds} s"
+        while sum(acks.stat().st_size > 0 for acks in self.acks()) < 2:
+            assert time.monotonic() < end, f"no two writers got to work within {seconds} s"
             time.sleep(0.05)
 
     def acks(self):
@@ -87,7 +87,7 @@ def torment(bootstrap, seconds, count=3, seed=None, options=()):
         try:
             for _ in range(count):
                 writers.start()
-            writers.wait_all_at_work()
+            writers.wait_for_a_race()
             end = time.monotonic() + seconds
             while time.monotonic() < end:
                 time.sleep(chance.uniform(0.05, 0.6))
