@@ -58,6 +58,17 @@ bool bt_kafka_partition_count(bt_kafka_admin *admin, const char *topic, int time
     return bt_kafka_client_partition_count(admin->client, topic, timeout_ms, ret_count, err);
 }
 
+bool bt_kafka_broker_count(bt_kafka_admin *admin, int timeout_ms, int32_t *ret_count, bt_err *err)
+{
+    const struct rd_kafka_metadata *metadata = NULL;
+    rd_kafka_resp_err_t code = rd_kafka_metadata(admin->client, 0, NULL, &metadata, timeout_ms);
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return bt_fail(err, BT_ERR_RETRY, code, "no broker answered within %d ms: %s. Is Kafka running, and is kafka.bootstrap.servers right?", timeout_ms, rd_kafka_err2str(code));
+    *ret_count = metadata->broker_cnt;
+    rd_kafka_metadata_destroy(metadata);
+    return true;
+}
+
 /* NULL when the spec does not say. */
 static const char *wanted_of(const topic_setting *setting, const bt_topic_spec *spec, char text[24])
 {

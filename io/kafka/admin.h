@@ -45,4 +45,7 @@ bool bt_kafka_topic_check(bt_kafka_admin *admin, const bt_topic_spec *spec, int 
 /* BT_ERR_INPUT: no such topic. BT_ERR_RETRY: no broker answered in time. */
 bool bt_kafka_partition_count(bt_kafka_admin *admin, const char *topic, int timeout_ms, int32_t *ret_count, bt_err *err) BT_MUST_CHECK;
 
+/* How many brokers the cluster has now. BT_ERR_RETRY: none answered in time. */
+bool bt_kafka_broker_count(bt_kafka_admin *admin, int timeout_ms, int32_t *ret_count, bt_err *err) BT_MUST_CHECK;
+
 #endif

@@ -1,158 +1,162 @@
-/* topics - `berth topics create` and `check`: the settings that the log's correctness rests on, made and looked after. */
-#include "core/buf.h"
+/* topics - `berth topics create` makes the topics that the logs need; `berth topics check` says in what existing ones differ.
+ *
+ * One topic a kind of stream, berth.<kind>; the kinds are those that have a decider in this binary. */
 #include "io/kafka/admin.h"
-#include "tools/berth/command.h"
+#include "schemas/deciders.h"
+#include "tools/berth/cli.h"
 
-#include <getopt.h>
 #include <stdio.h>
 
-extern const berth_command berth_topics_create, berth_topics_check;
+#define TOPIC_NAME_MAX 250
+#define PARTITIONS_DEFAULT 4 /* each divides the group commit: docs/decisions/0002 */
 
-static const char *const topic_names[] = { "berth.trip" }; /* one a kind of stream */
+typedef struct topics_options {
+    cli_common common;
+    const char *topic;
+    int64_t partitions, replication, min_insync;
+} topics_options;
 
-#define TIMEOUT_MS 15000
+#define AT(field) offsetof(topics_options, field)
 
-static const char options_text[] = "  --partitions N      partitions of a topic; fixed for good once records are in it (4)\n"
-                                   "  --replication N     copies of each record: 3; 1 on a laptop (1)\n"
-                                   "  --min-insync N      copies that must have a record before it counts: 2; 1 on a laptop (1)\n"
-                                   "  --kafka NAME=VALUE  any setting of librdkafka\n  --json              one JSON object a topic\n";
+static const bt_setting SETTINGS[] = {
+    { "topic", BT_SETTING_STR, AT(topic), "", "one topic; empty: that of every kind of stream" },
+    { "partitions", BT_SETTING_I64, AT(partitions), "0", "partitions, fixed for good when a log is created; 0: 4 for a new topic, and of an old one any number will do", .min = 0, .max = 1024 },
+    { "replication", BT_SETTING_I64, AT(replication), "0", "copies of each partition; 0: 3 where there are three brokers or more, else 1", .min = 0, .max = 15 },
+    { "min_insync", BT_SETTING_I64, AT(min_insync), "0", "copies that must have a record before it counts; 0: 2 of 3, else 1", .min = 0, .max = 15 },
+};
 
-typedef struct topics_call {
-    berth_common common;
-    bt_topic_spec spec;
-    bt_kafka_admin *admin;
-} topics_call;
-
-static bool read_options(topics_call *call, int argc, char **argv)
+/* Fills in what was left to the number of brokers. */
+static bool spec_of(const topics_options *options, bt_kafka_admin *admin, const char *name, bt_topic_spec *ret_spec, bt_err *err)
 {
-    static const struct option options[] = { { "partitions", required_argument, NULL, 'p' }, { "replication", required_argument, NULL, 'r' },
-        { "min-insync", required_argument, NULL, 'm' }, BERTH_COMMON_OPTIONS, { 0 } };
-    bool good = true;
-    for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
-        if (option == 'p')
-            call->spec.partition_count = (int32_t)berth_number("partitions", optarg, 1, 1024);
-        else if (option == 'r')
-            call->spec.replication = (int32_t)berth_number("replication", optarg, 1, 16);
-        else if (option == 'm')
-            call->spec.min_insync_replicas = (int32_t)berth_number("min-insync", optarg, 1, 16);
-        else
-            good = berth_common_take(&call->common, option, optarg) && good;
+    int32_t brokers = 0;
+    if (!bt_kafka_broker_count(admin, (int)options->common.timeout_ms, &brokers, err))
+        return false;
+    int32_t replication = options->replication > 0 ? (int32_t)options->replication : (brokers >= 3 ? 3 : 1);
+    int32_t min_insync = options->min_insync > 0 ? (int32_t)options->min_insync : (replication >= 3 ? 2 : 1);
+    *ret_spec = (bt_topic_spec){ name, (int32_t)options->partitions, replication, min_insync };
+    return true;
+}
+
+static void print_findings(const topics_options *options, const char *topic, const bt_topic_finding *findings, size_t count)
+{
+    if (!options->common.json) {
+        printf("%s: %s\n", topic, count == 0 ? "as it should be" : "differs");
+        for (size_t i = 0; i < count; i++)
+            printf("  %s is %s, and should be %s\n      %s\n", findings[i].what, findings[i].found, findings[i].wanted, findings[i].remedy);
+        return;
     }
-    return good && optind == argc;
-}
-
-/* Reads the options and connects; false with the exit status when there is nothing more to do. */
-static bool begin(topics_call *call, const berth_command *command, int argc, char **argv, int *ret_status)
-{
-    *call = (topics_call){ .spec = { .partition_count = 4, .replication = 1, .min_insync_replicas = 1 } };
-    berth_common_init(&call->common);
-    bool good = read_options(call, argc, argv);
-    bt_err err = { 0 };
-    bt_kafka_config kafka = berth_common_kafka(&call->common);
-    if (call->common.asked_for_help)
-        *ret_status = berth_show_usage(command);
-    else if (!good)
-        *ret_status = berth_misused(command, "this was not understood");
-    else if (!bt_kafka_config_check(&kafka, &err) || !bt_kafka_admin_new(&kafka, &call->admin, &err))
-        *ret_status = berth_fail(&err);
-    else
-        return true;
-    berth_common_release(&call->common);
-    return false;
-}
-
-static void end(topics_call *call)
-{
-    bt_kafka_admin_free(call->admin);
-    berth_common_release(&call->common);
-}
-
-static void print_json(const bt_topic_spec *spec, const char *state, const bt_topic_finding *findings, size_t count)
-{
     bt_buf out;
-    bt_buf_init(&out, 1 << 20);
+    bt_buf_init(&out, 65536);
     bt_json_open(&out, NULL, '{');
-    bt_json_str(&out, "topic", bt_str_of(spec->name));
-    bt_json_str(&out, "state", bt_str_of(state));
+    bt_json_str(&out, "topic", bt_str_of(topic));
+    bt_json_bool(&out, "good", count == 0);
     bt_json_open(&out, "findings", '[');
     for (size_t i = 0; i < count; i++) {
         bt_json_open(&out, NULL, '{');
         bt_json_str(&out, "what", bt_str_of(findings[i].what));
         bt_json_str(&out, "found", bt_str_of(findings[i].found));
         bt_json_str(&out, "wanted", bt_str_of(findings[i].wanted));
-        bt_json_bool(&out, "harmful", findings[i].harmful);
         bt_json_str(&out, "remedy", bt_str_of(findings[i].remedy));
         bt_json_close(&out, '}');
     }
     bt_json_close(&out, ']');
     bt_json_close(&out, '}');
-    printf("%.*s\n", (int)out.size, (char *)out.at);
+    printf("%.*s\n", BT_STR_ARG(bt_buf_view(&out)));
     bt_buf_release(&out);
 }
 
-static int check_topic(topics_call *call, const char *state)
+static int check_one(const topics_options *options, bt_kafka_admin *admin, const bt_topic_spec *spec)
 {
     bt_topic_finding findings[BT_TOPIC_FINDINGS_MAX];
-    size_t count;
-    bt_err err = { 0 };
-    if (!bt_kafka_topic_check(call->admin, &call->spec, TIMEOUT_MS, findings, &count, &err))
-        return berth_fail(&err);
-    bool harmful = false;
-    for (size_t i = 0; i < count; i++)
-        harmful = harmful || findings[i].harmful;
-    if (call->common.json) {
-        print_json(&call->spec, count == 0 ? state : "differs", findings, count);
-        return harmful ? BERTH_EXIT_WRONG : BERTH_EXIT_OK;
+    size_t count = 0;
+    bt_err err;
+    if (!bt_kafka_topic_check(admin, spec, (int)options->common.timeout_ms, findings, &count, &err)) {
+        if (err.kind != BT_ERR_INPUT)
+            return cli_fail(&err);
+        bt_topic_finding absent = { .harmful = true, .what = "topic", .found = "absent", .wanted = "there", .remedy = "berth topics create" };
+        findings[0] = absent;
+        count = 1;
     }
-    printf("%s: %s\n", call->spec.name, count == 0 ? state : harmful ? "is not as it must be" : "is good, with a remark");
-    for (size_t i = 0; i < count; i++)
-        printf("  %s is %s, wanted %s. %s\n", findings[i].what, findings[i].found, findings[i].wanted, findings[i].remedy);
-    return harmful ? BERTH_EXIT_WRONG : BERTH_EXIT_OK;
+    print_findings(options, spec->name, findings, count);
+    return count == 0 ? CLI_OK : CLI_FOUND;
 }
 
-static int create_topic(topics_call *call)
+static int create_one(const topics_options *options, bt_kafka_admin *admin, const bt_topic_spec *spec)
 {
-    bt_err err = { 0 };
-    bool created;
-    if (!bt_kafka_topic_create(call->admin, &call->spec, TIMEOUT_MS, &created, &err))
-        return berth_fail(&err);
+    bool created = false;
+    bt_err err;
+    bt_topic_spec fresh = *spec;
+    fresh.partition_count = spec->partition_count > 0 ? spec->partition_count : PARTITIONS_DEFAULT;
+    if (!bt_kafka_topic_create(admin, &fresh, (int)options->common.timeout_ms, &created, &err))
+        return cli_fail(&err);
     if (!created)
-        return check_topic(call, "was there, and is good");
-    if (call->common.json)
-        print_json(&call->spec, "created", NULL, 0);
+        return check_one(options, admin, spec);
+    if (options->common.json)
+        printf("{\"topic\":\"%s\",\"created\":true,\"partitions\":%d,\"replication\":%d,\"min_insync\":%d}\n", spec->name, fresh.partition_count, spec->replication,
+            spec->min_insync_replicas);
     else
-        printf("%s: created with %d partitions\n", call->spec.name, call->spec.partition_count);
-    return BERTH_EXIT_OK;
+        printf("%s: created with %d partitions, %d cop%s of each, %d of them in sync at least\n", spec->name, fresh.partition_count, spec->replication,
+            spec->replication == 1 ? "y" : "ies", spec->min_insync_replicas);
+    return CLI_OK;
 }
 
-static int run_create(int argc, char **argv)
+typedef int topic_fn(const topics_options *options, bt_kafka_admin *admin, const bt_topic_spec *spec);
+
+/* The worst status of all topics. */
+static int each_topic(const cli_call *call, topic_fn *run)
 {
-    topics_call call;
-    int status = BERTH_EXIT_OK;
-    if (!begin(&call, &berth_topics_create, argc, argv, &status))
-        return status;
-    for (size_t i = 0; i < BT_COUNT_OF(topic_names) && status == BERTH_EXIT_OK; i++) {
-        call.spec.name = topic_names[i];
-        status = create_topic(&call);
+    const topics_options *options = call->options;
+    bt_kafka_admin *admin;
+    bt_err err;
+    if (!bt_kafka_admin_new(&call->kafka, &admin, &err))
+        return cli_fail(&err);
+    int worst = CLI_OK;
+    for (size_t i = 0; i < BT_DECIDER_COUNT; i++) {
+        char name[TOPIC_NAME_MAX];
+        snprintf(name, sizeof name, "berth.%s", bt_deciders[i]->kind);
+        bt_topic_spec spec;
+        bool one = *options->topic != 0;
+        int status = spec_of(options, admin, one ? options->topic : name, &spec, &err) ? run(options, admin, &spec) : cli_fail(&err);
+        worst = status > worst ? status : worst;
+        if (one)
+            break;
     }
-    end(&call);
-    return status;
+    bt_kafka_admin_free(admin);
+    return worst;
 }
 
-static int run_check(int argc, char **argv)
-{
-    topics_call call;
-    int status = BERTH_EXIT_OK;
-    if (!begin(&call, &berth_topics_check, argc, argv, &status))
-        return status;
-    for (size_t i = 0; i < BT_COUNT_OF(topic_names); i++) {
-        call.spec.name = topic_names[i];
-        int found = check_topic(&call, "is good");
-        status = found > status ? found : status;
-    }
-    end(&call);
-    return status;
-}
+static int run_create(const cli_call *call) { return each_topic(call, create_one); }
+static int run_check(const cli_call *call) { return each_topic(call, check_one); }
 
-const berth_command berth_topics_create = { "topics", "create", "make the topics that the log needs, with the settings it must have", options_text, run_create };
-const berth_command berth_topics_check = { "topics", "check", "say in what the topics differ from what the log needs, and the remedy", options_text, run_check };
+const cli_verb topics_create_verb = {
+    .group = "topics",
+    .name = "create",
+    .words = "",
+    .about = "make the topics that the logs need; those that are there are checked",
+    .help = "A log's topic must keep every record for good, in place, and refuse clocks from the future. Brokers' defaults do not: so Berth makes\n"
+            "its topics itself. The number of partitions is written into the log when it is created, and cannot change after that.\n\n"
+            "  berth topics create                                   on a laptop: 4 partitions, one copy\n"
+            "  berth topics create --partitions 16 --replication 3   on a cluster\n\n"
+            "Exit status 0: all are there and as they should be; 1: one that was there differs; 3: no broker answered.\n",
+    .needs_kafka = true,
+    .options_size = sizeof(topics_options),
+    .settings = SETTINGS,
+    .setting_count = BT_COUNT_OF(SETTINGS),
+    .run = run_create,
+};
+
+const cli_verb topics_check_verb = {
+    .group = "topics",
+    .name = "check",
+    .words = "",
+    .about = "say in what the topics differ from what a log needs, and how to mend it",
+    .help = "Run it on a Kafka that others look after, and after every change there.\n\n"
+            "  berth topics check                                    on a laptop\n"
+            "  berth topics check --replication 3 --min-insync 2     as it should be in production\n\n"
+            "Exit status 0: as they should be; 1: the list says what differs; 3: no broker answered.\n",
+    .needs_kafka = true,
+    .options_size = sizeof(topics_options),
+    .settings = SETTINGS,
+    .setting_count = BT_COUNT_OF(SETTINGS),
+    .run = run_check,
+};
