@@ -14,7 +14,7 @@
 #include "schemas/log.h"
 
 #define JUMPS_MAX 3            /* the same jump read so often in a row is real: a record is missing */
-#define LOW_ENDS_MAX 4         /* a leader that was just elected may show an old end; so often it is a lost suffix */
+#define LOW_ENDS_MAX 16        /* a leader that was just elected may show an old end; for some 10 s on end it is a lost suffix */
 #define TAKEOVERS_LOST_MAX 5   /* takeovers lost to another node's before this one yields */
 #define ASK_AGAIN_US 1000000   /* an end that was asked for and did not come */
 #define BACKOFF_FIRST_US 4000

@@ -286,7 +286,8 @@ static int64_t next_on_timer(const bt_owner *owner)
     if (appending && first != NULL)
         next = earlier(next, first->sent + owner->config.append_timeout_us);
     bool reading = owner->phase == BT_OWNER_RESTORING || owner->phase == BT_OWNER_RECOVERING;
-    if (owner->end_awaited || reading)
+    bool rechecking = owner->phase == BT_OWNER_OWNING && owner->recheck_attempt != 0;
+    if (reading || rechecking)
         next = earlier(next, owner->end_asked + ASK_AGAIN_US > owner->end_after ? owner->end_asked + ASK_AGAIN_US : owner->end_after);
     if (reading && !owner->end_awaited && owner->end_target < 0)
         next = earlier(next, owner->end_after);

@@ -384,8 +384,9 @@ static void calm_round(sim_world *world)
         node_answer_end(node);
         while (node->fetch_count > 0)
             node_answer_fetch(node);
-        bt_owner_on_tick(node->owner, node_now(node));
-        bt_owner_on_batch_end(node->owner, node_now(node));
+        bt_owner_on_batch_end(node->owner, node_now(node)); /* sets the owner's clock, as any input does */
+        if (bt_owner_next_tick_us(node->owner) <= node_now(node))
+            bt_owner_on_tick(node->owner, node_now(node)); /* only when it asked for it, as a driver does */
     }
 }
 
@@ -419,10 +420,10 @@ static void assign_if_nobody_owns(sim_world *world)
         assign_or_revoke(world, some_node(world));
 }
 
-/* Until all is answered and somebody owns, or for six seconds. */
+/* Until all is answered and somebody owns, or for 40 seconds: a lost suffix is believed after ten. */
 static void calm_down(sim_world *world)
 {
-    enum { ROUNDS_MAX = 6000 };
+    enum { ROUNDS_MAX = 40000 };
     for (int round = 0; round < ROUNDS_MAX; round++) {
         if ((all_answered(world) && owning_node(world) != NULL) || all_read_only(world))
             return;

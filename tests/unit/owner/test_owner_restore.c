@@ -142,12 +142,42 @@ static void a_log_that_lost_what_was_proved__is_not_folded_again(void **state)
     self->delivered = (int64_t)self->log_count;
     bt_owner_on_revoked(self->owner, self->now_us);
     bt_owner_on_assigned(self->owner, self->now_us);
-    for (int i = 0; i < 10; i++) {
+    for (int i = 0; i < 40; i++) {
         stage_answer_end(self);
         stage_pass(self, 1000000);
     }
     THEN_PHASE(self, BT_OWNER_READ_ONLY);
     assert_string_equal(self->alarm, "log.lost");
+}
+
+static void a_log_end_that_is_low_for_a_while__is_asked_for_again__and_believed_when_it_is_back(void **state)
+{
+    stage *self = *state;
+    self->log_count--;
+    bt_owner_on_revoked(self->owner, self->now_us);
+    bt_owner_on_assigned(self->owner, self->now_us);
+    for (int i = 0; i < 5; i++) {
+        stage_answer_end(self);
+        stage_pass(self, 1000000);
+    }
+    THEN_PHASE(self, BT_OWNER_RESTORING);
+    self->log_count++;
+    stage_settle(self);
+    THEN_PHASE(self, BT_OWNER_OWNING);
+    assert_int_equal(self->alarm_count, 0);
+}
+
+static void an_owner_that_waits_for_nothing__asks_for_no_tick(void **state)
+{
+    stage *self = *state;
+    assert_int_equal(bt_owner_next_tick_us(self->owner), INT64_MAX);
+    bt_owner_on_revoked(self->owner, self->now_us);
+    bt_owner_on_assigned(self->owner, self->now_us);
+    assert_true(bt_owner_next_tick_us(self->owner) > self->now_us);
+    bt_owner_on_revoked(self->owner, self->now_us); /* with the end still asked for */
+    self->now_us += 60000000;
+    bt_owner_on_tick(self->owner, self->now_us);
+    assert_int_equal(bt_owner_next_tick_us(self->owner), INT64_MAX);
 }
 
 static void a_log_that_was_cut_and_grew_again__is_not_folded_on(void **state)
@@ -262,6 +292,8 @@ int main(void)
         AFTER_SALES(a_valid_event_that_contradicts_the_state__stops_its_stream),
         AFTER_SALES(a_takeover_that_proved_something_else__stops_the_partition__even_when_it_is_void),
         AFTER_SALES(a_log_that_lost_what_was_proved__is_not_folded_again),
+        AFTER_SALES(a_log_end_that_is_low_for_a_while__is_asked_for_again__and_believed_when_it_is_back),
+        AFTER_SALES(an_owner_that_waits_for_nothing__asks_for_no_tick),
         AFTER_SALES(a_log_that_was_cut_and_grew_again__is_not_folded_on),
         AFTER_SALES(a_snapshot__is_of_what_is_proved__and_refused_while_records_are_in_flight),
         AFTER_SALES(a_restore_from_a_snapshot__reads_from_its_last_record__and_equals_a_fold),
