@@ -99,7 +99,8 @@ static void escaped(bt_buf *buf, bt_str text)
             bt_buf_write(buf, code, 6);
         }
     }
-    bt_buf_write(buf, text.at + plain_from, text.size - plain_from);
+    if (text.size > plain_from)
+        bt_buf_write(buf, text.at + plain_from, text.size - plain_from);
     bt_buf_byte(buf, '"');
 }
 

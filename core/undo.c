@@ -133,16 +133,19 @@ void bt_undo_free(bt_undo *undo)
     bt_release(undo);
 }
 
+/* Without a frame nothing can be taken back: what was pushed would pass for the next frame's. */
+static bool is_in_frame(const bt_undo *undo) { return undo != NULL && undo->frame_count > 0; }
+
 void bt_undo_save(bt_undo *undo, void *at, size_t size)
 {
-    if (undo != NULL)
+    if (is_in_frame(undo))
         push(undo, ENTRY_SAVED, at, at, size);
 }
 
 void *bt_undo_alloc(bt_undo *undo, size_t size)
 {
     void *at = bt_alloc(size);
-    if (undo != NULL)
+    if (is_in_frame(undo))
         push(undo, ENTRY_ALLOCATED, at, NULL, 0);
     return at;
 }
@@ -151,7 +154,7 @@ void bt_undo_retire(bt_undo *undo, void *at)
 {
     if (at == NULL)
         return;
-    if (undo == NULL)
+    if (!is_in_frame(undo))
         bt_release(at);
     else
         push(undo, ENTRY_RETIRED, at, NULL, 0);
@@ -159,13 +162,13 @@ void bt_undo_retire(bt_undo *undo, void *at)
 
 void bt_undo_acquired(bt_undo *undo, void *at, void (*release)(void *at))
 {
-    if (undo != NULL)
+    if (is_in_frame(undo))
         push(undo, ENTRY_ACQUIRED, at, &release, sizeof release);
 }
 
 void bt_undo_retire_by(bt_undo *undo, void *at, void (*release)(void *at))
 {
-    if (undo != NULL)
+    if (is_in_frame(undo))
         push(undo, ENTRY_RETIRED_BY, at, &release, sizeof release);
     else
         release(at);

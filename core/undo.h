@@ -3,7 +3,8 @@
  * The owner of a partition folds its own appends before they are proved. When a pipeline is dropped, the state must be
  * what is proved again. Copying a stream's state at each touch would cost more than deciding; so every evolve saves
  * what it is about to overwrite, in one frame a record. Frames are committed oldest first (the record is proved) and
- * rolled back newest first (it is not). With a NULL undo every call does nothing: restore and projections pay nothing.
+ * rolled back newest first (it is not). With a NULL undo, or outside of any frame,
+ * every call does nothing: restore and projections pay nothing.
  *
  * Rules for an evolve: bt_undo_save each run of bytes before it is changed; memory that state points to comes from
  * bt_undo_alloc and goes by bt_undo_retire, so that a rolled-back pointer still points at something. Not thread-safe. */

@@ -85,9 +85,28 @@ static void undo__of_a_counted_reference__drops_it_once(void **unused)
     assert_int_equal(references, 0);
 }
 
+static void undo__outside_of_any_frame__keeps_nothing(void **unused)
+{
+    bt_undo *undo = bt_undo_new();
+    uint32_t cell = 1, *block = bt_undo_alloc(undo, sizeof *block);
+    bt_undo_save(undo, &cell, sizeof cell);
+    bt_undo_begin(undo);
+    bt_undo_save(undo, &cell, sizeof cell);
+    cell = 2;
+    bt_undo_roll_back_newest(undo);
+    assert_int_equal(cell, 1);
+    *block = 3; /* it was not the frame's */
+    bt_undo_retire(undo, block);
+    references = 1;
+    bt_undo_retire_by(undo, &references, drop_reference);
+    assert_int_equal(references, 0);
+    bt_undo_free(undo);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(undo__over_random_frames__restores_each_earlier_state),
-                                         cmocka_unit_test(undo__of_a_counted_reference__drops_it_once) };
+                                         cmocka_unit_test(undo__of_a_counted_reference__drops_it_once),
+                                         cmocka_unit_test(undo__outside_of_any_frame__keeps_nothing) };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

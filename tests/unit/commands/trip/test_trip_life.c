@@ -180,6 +180,16 @@ static void openings__that_break_a_limit__are_not_folded(void **unused)
     GIVEN(OPENED());
 }
 
+/* The vector of docs/state-digest.md, which a Python program there computes. */
+static void digest__of_the_documented_trip__is_the_documented_one(void **unused)
+{
+    char hex[BT_ID_HEX_SIZE];
+    GIVEN(OPENED(.stops = "A B!board C", .sections = "car second: 1 | 2 *3; bikes bike: #5"), HELD(.to = "C", .seats = "car/1 bikes/-"),
+        HELD(.hold = "h2", .from = "B", .to = "C", .seats = "car/2"), RELEASED(.hold = "h2", .from = "B", .to = "C", .seats = "car/2"));
+    bt_id_to_hex(digest_of(the_trip()), hex);
+    assert_memory_equal(hex, "ce56b8df8a6afec156523b4eacfed1e1", sizeof hex);
+}
+
 static void verdicts__are_told_once_each(void **unused)
 {
     assert_int_equal(trip_decider.verdict_count, TRIP_ENDED - BT_VERDICT_REFUSED + 1);
@@ -216,6 +226,7 @@ int main(void)
         SCENARIO(events__that_contradict_the_trip__are_not_folded),
         SCENARIO(events__of_another_version__are_not_folded),
         SCENARIO(openings__that_break_a_limit__are_not_folded),
+        SCENARIO(digest__of_the_documented_trip__is_the_documented_one),
         SCENARIO(verdicts__are_told_once_each),
         SCENARIO(settings__that_cannot_hold__are_refused),
     };
