@@ -91,7 +91,7 @@ typedef struct bt_decider {
     void (*save)(const void *state, bt_buf *out);
     void *(*load)(bt_bytes saved, bt_err *err);
 
-    /* Feeds the state into a digest, field by field, in an order that does not depend on history; docs/protocol.md
+    /* Feeds the state into a digest, field by field, in an order that does not depend on history; docs/state-digest.md
      * describes it so that another program can compute the same. */
     void (*digest)(const void *state, bt_digest *digest);
 } bt_decider;

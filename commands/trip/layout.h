@@ -64,7 +64,6 @@ void layout_canonical(const struct trip_opened *opened, bt_buf *out);
 
 /* The layout of canonical bytes, with one reference more. NULL (BT_ERR_FATAL) if they are none, or break a limit. */
 trip_layout *layout_intern(bt_bytes canonical, bt_err *err);
-trip_layout *layout_share(const trip_layout *layout); /* one reference more */
 void layout_release(void *at);
 
 #define LAYOUT_NOT_FOUND (-1)

@@ -246,15 +246,6 @@ trip_layout *layout_intern(bt_bytes canonical, bt_err *err)
     return found;
 }
 
-trip_layout *layout_share(const trip_layout *shared)
-{
-    trip_layout *of = (trip_layout *)(uintptr_t)shared;
-    pool_lock();
-    of->reference_count++;
-    pool_unlock();
-    return of;
-}
-
 void layout_release(void *at)
 {
     trip_layout *released = at;
