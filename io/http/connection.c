@@ -397,7 +397,7 @@ void bt_connection_timed_out(bt_connection *connection)
     case BT_CONNECTION_HEAD:
     case BT_CONNECTION_BODY:
     case BT_CONNECTION_CHUNKS:
-        refuse(connection, &bt_problem_too_slow, "");
+        refuse(connection, atomic_load(&connection->loop->server->stopping) ? &bt_problem_stopping : &bt_problem_too_slow, "");
         return;
     case BT_CONNECTION_HANDLER:
         if (give_up(connection))

@@ -108,13 +108,15 @@ static void free_dead(bt_loop *loop)
     }
 }
 
-/* After each round while the server stops: no new connections, idle ones end. */
+/* After each round while the server stops: no new connections; idle ones end, and requests that are not whole yet are refused. */
 static void wind_down(bt_loop *loop)
 {
     bt_loops *loops = loop->server->state;
     close_listener(loop);
     while (loop->timers[BT_TIMER_IDLE].oldest != NULL)
         bt_connection_close(loop->timers[BT_TIMER_IDLE].oldest);
+    while (loop->timers[BT_TIMER_READ].oldest != NULL)
+        bt_connection_timed_out(loop->timers[BT_TIMER_READ].oldest);
     if (!atomic_load(&loop->server->cut_off))
         return;
     for (int kind = 0; kind < BT_TIMER_KINDS; kind++) {

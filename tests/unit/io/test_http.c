@@ -189,6 +189,26 @@ static void answer__from_another_thread__reaches_each_of_many_connections(void *
     wire_stop();
 }
 
+/* With several answers at once the second would wake a loop that the first forgot to. */
+static void answer__of_a_lone_request__wakes_the_front(void **unused)
+{
+    wire_start((bt_http_options){ .read_timeout_ms = 5000, .idle_timeout_ms = 5000 });
+    int fd = wire_connect();
+    for (int i = 0; i < 3; i++) {
+        wire_say(fd, HELD);
+        wait_for_held(1);
+        bt_clock_sleep_us(20000);
+        int64_t began_us = bt_clock_monotonic_us();
+        wire_release_held();
+        wire_answer answer = wire_hear(fd, true, 3000);
+        assert_int_equal(answer.status, 200);
+        assert_true(bt_clock_monotonic_us() - began_us < 1000000);
+        wire_forget(&answer);
+    }
+    close(fd);
+    wire_stop();
+}
+
 static void client__that_leaves_while_it_is_awaited__harms_nobody(void **unused)
 {
     wire_start((bt_http_options){ 0 });
@@ -331,6 +351,20 @@ static void stop__with_a_handler_that_hangs__cuts_it_off_at_the_limit(void **unu
     bt_http_server_free(wire_server);
 }
 
+static void stop__with_half_a_request__does_not_wait_for_the_rest(void **unused)
+{
+    wire_start((bt_http_options){ .read_timeout_ms = 20000 });
+    int fd = wire_connect();
+    wire_say(fd, "POST /v1/trips/3/holds HTTP/1.1\r\n" HOST JSON "Content-Length: 10\r\n\r\n{}");
+    bt_clock_sleep_us(100000);
+    int64_t began_us = bt_clock_monotonic_us();
+    assert_true(bt_http_server_stop(wire_server, 15000));
+    assert_true(bt_clock_monotonic_us() - began_us < 5000000);
+    assert_true(wire_is_closed(fd, 1000));
+    close(fd);
+    bt_http_server_free(wire_server);
+}
+
 static void thousand_connections__kept_alive__are_all_served_in_turn(void **unused)
 {
     enum { COUNT = 1000 };
@@ -408,6 +442,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(requests__sent_without_waiting__are_answered_in_order),
         cmocka_unit_test(connection__is_kept_or_closed__as_the_client_asked),
         cmocka_unit_test(answer__from_another_thread__reaches_each_of_many_connections),
+        cmocka_unit_test(answer__of_a_lone_request__wakes_the_front),
         cmocka_unit_test(client__that_leaves_while_it_is_awaited__harms_nobody),
         cmocka_unit_test(request__over_the_cap__gets_503_with_retry_after),
         cmocka_unit_test(handler__that_never_answers__gives_504_and_may_answer_late),
@@ -415,6 +450,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(client__that_reads_slowly__gets_a_large_answer_whole),
         cmocka_unit_test(stop__with_requests_in_flight__lets_them_finish),
         cmocka_unit_test(stop__with_a_handler_that_hangs__cuts_it_off_at_the_limit),
+        cmocka_unit_test(stop__with_half_a_request__does_not_wait_for_the_rest),
         cmocka_unit_test(thousand_connections__kept_alive__are_all_served_in_turn),
         cmocka_unit_test(answers__are_counted__by_route_and_status),
         cmocka_unit_test(start__on_a_taken_port__says_which),

@@ -13,7 +13,7 @@
 
 static int start(void **unused)
 {
-    wire_start((bt_http_options){ .body_max = 1000, .head_max = 2000 });
+    wire_start((bt_http_options){ .body_max = 1000, .head_max = 2000, .idle_timeout_ms = 3500 });
     return 0;
 }
 
@@ -162,7 +162,7 @@ static void request__that_dawdles__gets_408_and_is_cut_off(void **unused)
 {
     int fd = wire_connect();
     wire_say(fd, "POST /v1/trips/3/holds HTTP/1.1\r\n" HOST JSON "Content-Length: 10\r\n\r\n{}");
-    wire_answer answer = wire_hear(fd, true, 4000);
+    wire_answer answer = wire_hear(fd, true, 2500); /* the time for a request is shorter than that for silence */
     assert_int_equal(answer.status, 408);
     assert_non_null(strstr(answer.body, "too-slow"));
     assert_true(wire_is_closed(fd, 1000));
@@ -170,7 +170,7 @@ static void request__that_dawdles__gets_408_and_is_cut_off(void **unused)
     close(fd);
     fd = wire_connect();
     wire_say(fd, "POST /v1/trips/3/holds HTTP/1.1\r\nHo");
-    answer = wire_hear(fd, true, 4000);
+    answer = wire_hear(fd, true, 2500);
     assert_int_equal(answer.status, 408);
     assert_true(wire_is_closed(fd, 1000));
     wire_forget(&answer);
