@@ -127,6 +127,13 @@ static bool set_users(rd_kafka_conf_t *conf, const bt_kafka_config *config, bt_e
     return has_servers || bt_fail(err, BT_ERR_INPUT, 0, "no Kafka is named: set kafka.bootstrap.servers, as in kafka.bootstrap.servers=127.0.0.1:9092");
 }
 
+/* What the user may set otherwise. The library's own limit of 10 s between attempts to connect would keep a server down for
+ * so long after its broker is back. */
+static const bt_kafka_setting DEFAULTS[] = {
+    { "reconnect.backoff.ms", "50" },
+    { "reconnect.backoff.max.ms", "1000" },
+};
+
 static const bt_kafka_setting FORCED_ALL[] = {
     { "socket.nagle.disable", "true" },
     { "allow.auto.create.topics", "false" },
@@ -175,7 +182,7 @@ rd_kafka_conf_t *bt_kafka_conf_new(const bt_kafka_config *config, bt_kafka_role 
 {
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     rd_kafka_conf_set_log_cb(conf, on_log);
-    if (set_users(conf, config, err) && bt_kafka_conf_set(conf, "client.id", config->client_id != NULL ? config->client_id : "berth", err) &&
+    if (set_forced(conf, DEFAULTS, BT_COUNT_OF(DEFAULTS), err) && set_users(conf, config, err) && bt_kafka_conf_set(conf, "client.id", config->client_id != NULL ? config->client_id : "berth", err) &&
         set_forced(conf, FORCED_ALL, BT_COUNT_OF(FORCED_ALL), err) && set_role(conf, role, err))
         return conf;
     rd_kafka_conf_destroy(conf);
