@@ -191,6 +191,18 @@ static void cut(sim_world *world, int64_t to)
     }
 }
 
+static void note_what_it_knew(const sim_world *world, sim_node *node, int64_t height_left)
+{
+    bt_owner_stats stats;
+    bt_owner_stats_of(node->owner, &stats);
+    node->knew_the_lost = stats.proved.height > height_left;
+    node->position_at_loss = stats.proved.next_offset;
+    node->head_at_loss = stats.proved.head;
+    node->head_offset_at_loss = stats.proved.next_offset - 1;
+    while (node->head_offset_at_loss > 0 && !bt_id_equal(world->log[node->head_offset_at_loss]->id, stats.proved.head))
+        node->head_offset_at_loss--;
+}
+
 /* What Kafka must not do, and after power cuts or unclean elections does: acknowledged records are gone. */
 static void lose_suffix(sim_world *world)
 {
@@ -203,10 +215,7 @@ static void lose_suffix(sim_world *world)
     world->lost = true;
     world->counts.losses++;
     for (int32_t i = 0; i < world->node_count; i++) {
-        bt_owner_stats stats;
-        bt_owner_stats_of(world->nodes[i].owner, &stats);
-        world->nodes[i].knew_the_lost = stats.proved.height > forward.height;
-        world->nodes[i].position_at_loss = stats.proved.next_offset;
+        note_what_it_knew(world, &world->nodes[i], forward.height);
     }
     world->high_watermark = to;
     cut(world, to);

@@ -67,7 +67,8 @@ typedef struct sim_node {
     bool skipped;        /* its last read left a record out */
     bool knew_the_lie;   /* it was told the false report, and still runs */
     bool knew_the_lost;  /* it had proved a valid record that was cut off on purpose, */
-    int64_t position_at_loss;
+    int64_t position_at_loss, head_offset_at_loss;
+    bt_id head_at_loss;
     bool saw_low_end;    /* and was shown an end before it: from then on it must know */
 } sim_node;
 
