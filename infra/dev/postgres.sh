@@ -47,6 +47,7 @@ postgres_start() {
 postgres_speed() { [ -z "${BERTH_DEV_THROWAWAY:-}" ] || echo "-c fsync=off -c synchronous_commit=off -c full_page_writes=off"; }
 
 # postgres_make FOLDER: a cluster with its user and database, made before anything can connect to it.
+# pg_signal_backend lets berth drop a database of its own while autovacuum is at work in it.
 postgres_make() {
     rm -rf "$1/data"
     cd "$1"
@@ -54,7 +55,7 @@ postgres_make() {
     cp "$TOP/infra/postgres/pg_hba.conf" "$1/pg_hba.conf"
     cat "$1/data/postgresql.conf" "$TOP/infra/postgres/postgresql.conf" > "$1/postgresql.conf" || return 1
     [ "$(id -u)" -ne 0 ] || chown "$POSTGRES_USER" "$1/pg_hba.conf" "$1/postgresql.conf"
-    printf '%s\n' 'CREATE ROLE berth LOGIN CREATEDB' 'CREATE DATABASE berth OWNER berth' |
+    printf '%s\n' 'CREATE ROLE berth LOGIN CREATEDB' 'GRANT pg_signal_backend TO berth' 'CREATE DATABASE berth OWNER berth' |
         "${POSTGRES_AS[@]}" "$POSTGRES_BIN/postgres" --single -D "$1/data" template1 || return 1
     touch "$1/.made"
 }
