@@ -3,7 +3,10 @@
  * It measures a whole booking front from outside and costs as little as it can, since it shares two cores with what it
  * measures: one epoll, fixed buffers, answers scanned for a status, a length and an id. It understands the answers of
  * berth-commands, not HTTP at large. Modes:
- *   hold      hold (best fit, 1 to 4 seats, random stretch), then release; only accepted holds are counted
+ *   hold      hold (best fit, 1 to 4 seats, random stretch), then release; only accepted holds are counted. The trips are
+ *             first filled to --fill with bookings: --filling tiled (two bookings with a random cut share each seat, so
+ *             that what is left are whole seats, and hardly a hold is refused) or random (what is left are short gaps,
+ *             and every second hold or so is refused, for its stretch is too long)
  *   soldout   hold on trips that are full; refusals are counted
  *   empty     POST /empty with a body of a hold's size, for the limit's empty handler
  * Prints one JSON object. Loopback only; ends after --seconds, or 10 s after that at the latest. */
@@ -21,14 +24,15 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { CONNECTIONS_MAX = 4096, ANSWER_MAX = 16384, REQUEST_MAX = 1024, LATENCIES_MAX = 4 << 20 };
+enum { CONNECTIONS_MAX = 4096, ANSWER_MAX = 16384, REQUEST_MAX = 1024, LATENCIES_MAX = 4 << 20, FILLERS_MAX = 16 };
 
 typedef enum load_mode { MODE_HOLD, MODE_SOLDOUT, MODE_EMPTY } load_mode;
 
 typedef struct options {
-    int port, connections, seconds, warmup, trips, points;
+    int port, connections, seconds, warmup, trips, points, seats_max;
     load_mode mode;
     double fill;
+    bool tiled;
     const char *prefix; /* of trip ids */
 } options;
 
@@ -40,6 +44,7 @@ typedef struct client {
     step next;
     int trip;
     int share; /* seats times segments of the hold under way */
+    int tile_trip, tile_from; /* while filling: the second booking of the same seats begins there; 0: none is due */
     char hold[33];
     char answer[ANSWER_MAX];
     size_t answer_size;
@@ -108,19 +113,37 @@ static int pick_trip(const load *l, uint64_t random)
     return trip;
 }
 
+/* First stop to a random cut, then from the cut to the last stop: the tightest gap for the second is what the first left. */
+static void next_tile(const load *l, client *c, uint64_t random, int *ret_from, int *ret_to)
+{
+    int last = l->o.points - 1;
+    if (c->tile_from > 0 && l->sold[c->tile_trip] >= 0) {
+        c->trip = c->tile_trip;
+        *ret_from = c->tile_from;
+        *ret_to = last;
+        c->tile_from = 0;
+        return;
+    }
+    *ret_from = 0;
+    *ret_to = c->tile_from = 1 + (int)(random % (uint64_t)(last - 1));
+    c->tile_trip = c->trip;
+}
+
 static void ask_to_hold(load *l, client *c)
 {
     char path[200], body[300];
     uint64_t random = next_random(l);
     int last = l->o.points - 1;
     c->trip = pick_trip(l, random);
-    int from = (int)((random >> 16) % (uint64_t)last), to = from + 1 + (int)((random >> 32) % (uint64_t)(last - from)), count = 1 + (int)((random >> 48) % 4);
+    int from = (int)((random >> 16) % (uint64_t)last), to = from + 1 + (int)((random >> 32) % (uint64_t)(last - from)), count = 1 + (int)((random >> 48) % (uint64_t)l->o.seats_max);
     if (l->filling && l->o.mode == MODE_SOLDOUT) {
         from = 0;
         to = last;
     }
     if (l->filling)
         count = l->misses[c->trip] > 20 ? 1 : 8;
+    if (l->filling && l->o.mode == MODE_HOLD && l->o.tiled)
+        next_tile(l, c, random >> 16, &from, &to);
     c->share = count * (to - from);
     int size = snprintf(body, sizeof body, "{\"from\":\"s%02d\",\"to\":\"s%02d\",\"count\":%d,\"customer\":\"c%08x\"}", from, to, count, (unsigned)(random >> 20));
     if (l->o.mode == MODE_EMPTY)
@@ -319,21 +342,29 @@ static void turn(load *l)
     }
 }
 
-static void run(load *l)
+static void start_clients(load *l, int from, int to)
 {
-    l->epoll = epoll_create1(EPOLL_CLOEXEC);
-    l->filling = l->o.mode != MODE_EMPTY && l->o.fill > 0;
-    for (int i = 0; i < l->o.connections; i++) {
+    for (int i = from; i < to; i++) {
         client *c = &l->clients[i];
         c->fd = connect_to(l->o.port);
         struct epoll_event event = { .events = EPOLLIN, .data.ptr = c };
         epoll_ctl(l->epoll, EPOLL_CTL_ADD, c->fd, &event);
         ask(l, c);
     }
+}
+
+static void run(load *l)
+{
+    l->epoll = epoll_create1(EPOLL_CLOEXEC);
+    l->filling = l->o.mode != MODE_EMPTY && l->o.fill > 0;
+    /* Few fill a trip: what many hold half way would leave no whole seats. */
+    int fillers = l->filling && l->o.connections > FILLERS_MAX * l->o.trips ? FILLERS_MAX * l->o.trips : l->o.connections;
+    start_clients(l, 0, fillers);
     int64_t fill_until_us = now_us() + INT64_C(600000000);
     while (l->filling && l->trips_full < l->o.trips && now_us() < fill_until_us)
         turn(l);
     l->filling = false;
+    start_clients(l, fillers, l->o.connections);
     int64_t warm_us = now_us() + l->o.warmup * INT64_C(1000000);
     while (now_us() < warm_us)
         turn(l);
@@ -375,7 +406,7 @@ static void report(load *l)
 
 static options read_options(int argc, char **argv)
 {
-    options o = { .port = 18081, .connections = 256, .seconds = 8, .warmup = 3, .trips = 1, .points = 20, .fill = 0.82, .prefix = "bench" };
+    options o = { .port = 18081, .connections = 256, .seconds = 8, .warmup = 3, .trips = 1, .points = 20, .seats_max = 4, .fill = 0.82, .tiled = true, .prefix = "bench" };
     for (int i = 1; i + 1 < argc; i += 2) {
         const char *name = argv[i], *value = argv[i + 1];
         if (strcmp(name, "--port") == 0) o.port = atoi(value);
@@ -383,6 +414,8 @@ static options read_options(int argc, char **argv)
         else if (strcmp(name, "--seconds") == 0) o.seconds = atoi(value);
         else if (strcmp(name, "--warmup") == 0) o.warmup = atoi(value);
         else if (strcmp(name, "--trips") == 0) o.trips = atoi(value);
+        else if (strcmp(name, "--seats-max") == 0) o.seats_max = atoi(value);
+        else if (strcmp(name, "--filling") == 0) o.tiled = strcmp(value, "tiled") == 0;
         else if (strcmp(name, "--fill") == 0) o.fill = atof(value);
         else if (strcmp(name, "--prefix") == 0) o.prefix = value;
         else if (strcmp(name, "--mode") == 0) o.mode = strcmp(value, "empty") == 0 ? MODE_EMPTY : strcmp(value, "soldout") == 0 ? MODE_SOLDOUT : MODE_HOLD;

@@ -30,8 +30,9 @@ topics_ensure() {
     say_done topics "$(say_last_line "$log")" "$began"
 }
 
-# bench_run ARGS: the benchmarks against this stack, if they are there.
+# bench_run ARGS: the benchmarks, on a stack of their own (bench/run starts it by ./dev).
 bench_run() {
     [ -x "$TOP/bench/run" ] || die "there are no benchmarks in this clone: no bench/run" "They come with bench/"
-    berth_environment BERTH_BENCH_STATUS="$(status_json)" BERTH_BENCH_STATE="$STATE" "$TOP/bench/run" "$@"
+    case " $* " in *" --help "* | *" -h "* | *" --list "*) ;; *) packages_ensure build run bench ;; esac
+    "$TOP/bench/run" "$@"
 }
