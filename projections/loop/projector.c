@@ -30,6 +30,7 @@ typedef struct partition {
 struct bt_projector {
     bt_projector_options options;
     bt_watch watch;
+    bt_wake wake;
     bt_reader *reader;
     partition *partitions;
     int32_t partition_count; /* 0: not known yet */
@@ -50,6 +51,7 @@ bt_projector *bt_projector_new(const bt_projector_options *options)
     if (projector->options.retry_max_ms <= 0)
         projector->options.retry_max_ms = RETRY_MAX_MS;
     bt_watch_init(&projector->watch, options->model, options->metrics);
+    projector->wake.fd = -1;
     return projector;
 }
 
@@ -61,11 +63,13 @@ void bt_projector_free(bt_projector *projector)
     if (projector->partition_count > 0)
         bt_batch_release(&projector->batch);
     bt_release(projector->partitions);
+    if (projector->wake.fd >= 0)
+        bt_wake_release(&projector->wake);
     bt_watch_release(&projector->watch);
     bt_release(projector);
 }
 
-void bt_projector_stop(bt_projector *projector) { atomic_store(&projector->stopping, true); }
+void bt_projector_stop(bt_projector *projector) { atomic_store(&projector->stopping, true); } /* noticed within POLL_MS */
 bool bt_projector_is_ready(bt_projector *projector, char ret_reason[BT_PROJECTOR_REASON_MAX]) { return bt_watch_is_ready(&projector->watch, ret_reason); }
 
 /* In steps, so that a stop does not wait for a back-off. */
@@ -134,7 +138,9 @@ static bool meet_topic(bt_projector *projector, bt_err *err)
     bt_reader_outputs outputs = { .context = projector, .records = on_records, .end = on_end, .broken = on_broken };
     if (projector->partition_count > 0)
         return true;
-    if (!projector->reader && !bt_reader_new(projector->options.kafka, &options, &outputs, NULL, &projector->reader, err))
+    if (projector->wake.fd < 0 && !bt_wake_init(&projector->wake, err))
+        return false;
+    if (!projector->reader && !bt_reader_new(projector->options.kafka, &options, &outputs, &projector->wake, &projector->reader, err))
         return false;
     int32_t partition_count;
     if (!bt_reader_partition_count(projector->reader, 2000, &partition_count, err))
@@ -277,8 +283,11 @@ static bool is_full(const bt_projector *projector)
 static void run_once(bt_projector *projector)
 {
     bt_err err = { 0 };
-    /* While there is something to write, only what is there already is taken along. */
-    size_t read = bt_reader_poll(projector->reader, projector->batch.read_count > 0 ? 0 : POLL_MS);
+    /* The library's own wait lasts until its batch is full or the time is over, also when a record has come: so it is waited for by wake,
+     * and while there is something to write, only what is there already is taken along. */
+    if (projector->batch.read_count == 0)
+        bt_wake_wait(&projector->wake, POLL_MS);
+    size_t read = bt_reader_poll(projector->reader, 0);
     if (projector->broken.kind != BT_OK) {
         fail(projector, "read", &projector->broken);
         return;

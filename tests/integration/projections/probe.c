@@ -1,6 +1,6 @@
 /* probe - gives a projector a log that is known beforehand, and says what must come of it.
  *
- *   projections_probe feed KAFKA TOPIC SEED RECORDS FROM TO       appends records [FROM, TO) of each of four partitions; makes the topic
+ *   projections_probe feed KAFKA TOPIC SEED RECORDS FROM TO [MS]  appends records [FROM, TO) of each of four partitions, MS apart; makes the topic
  *   projections_probe rebuild DSN TOPIC SEED RECORDS TO           folds the same records at once and COPYs the rows into schema shadow
  *   projections_probe values TOPIC SEED RECORDS TO                prints each trip's availability: id, a blank, the value in hex
  *
@@ -76,7 +76,7 @@ static void on_reports(void *context, const bt_report *reports, size_t report_co
         failed_count += reports[i].error != 0;
 }
 
-static int feed(const char *kafka, const char *topic, size_t from, size_t to)
+static int feed(const char *kafka, const char *topic, size_t from, size_t to, int pause_ms)
 {
     bt_kafka_setting bootstrap = { "bootstrap.servers", kafka };
     bt_kafka_config config = { .settings = &bootstrap, .setting_count = 1 };
@@ -102,6 +102,8 @@ static int feed(const char *kafka, const char *topic, size_t from, size_t to)
         }
         if (!any)
             break;
+        for (int32_t waited_ms = 0; waited_ms < pause_ms; waited_ms += 5)
+            bt_producer_poll(producer, 5);
         for (int tries = 0; open_count > (at % 64 == 0 ? 0 : 10000) && tries < 600; tries++)
             bt_producer_poll(producer, 50);
     }
@@ -220,7 +222,7 @@ int main(int argc, char *argv[])
     }
     make_logs(argv[topic_at], number(argc, argv, topic_at + 1), (int)number(argc, argv, topic_at + 2));
     if (bt_str_is(what, "feed"))
-        result = feed(argv[2], argv[3], argc > 6 ? number(argc, argv, 6) : 0, number(argc, argv, 7));
+        result = feed(argv[2], argv[3], argc > 6 ? number(argc, argv, 6) : 0, number(argc, argv, 7), argc > 8 ? (int)number(argc, argv, 8) : 0);
     else if (bt_str_is(what, "rebuild"))
         result = rebuild(argv[2], number(argc, argv, 6));
     else if (bt_str_is(what, "values"))
