@@ -37,7 +37,8 @@ static void out_append(void *context, uint64_t generation, uint64_t attempt, bt_
         self->log = bt_resize(self->log, self->log_max * sizeof *self->log);
     }
     bt_str bytes = bt_arena_copy(&self->arena, (bt_str){ (const char *)value.at, value.size });
-    self->log[self->log_count] = (bt_record){ (int64_t)self->log_count, time_us, bt_arena_copy(&self->arena, key), { (const uint8_t *)bytes.at, bytes.size } };
+    self->log[self->log_count] = (bt_record){ (int64_t)self->log_count, time_us, bt_arena_copy(&self->arena, key),
+        { (const uint8_t *)bytes.at, bytes.size } };
     self->log_count++;
     self->generations[self->append_count] = generation;
     self->attempts[self->append_count++] = attempt;
@@ -78,7 +79,8 @@ static double seconds_now(void)
 
 static void start(bench *self)
 {
-    bt_owner_config config = { .decider = &toy_decider, .topic = BT_STR("seats"), .node = BT_STR("n1"), .address = BT_STR("-"), .registry = BT_STR("berth"),
+    bt_owner_config config = { .decider = &toy_decider, .topic = BT_STR("seats"), .node = BT_STR("n1"), .address = BT_STR("-"),
+        .registry = BT_STR("berth"),
         .partition_count = 1, .batch_max = BATCH };
     bt_owner_outputs outputs = { self, out_append, out_read_from, out_ask_end, out_fetch_one, out_answer, out_random, out_alarm };
     self->owner = bt_owner_new(&config, &outputs);
@@ -112,7 +114,10 @@ static void own(bench *self)
     bt_assert(bt_owner_phase_of(self->owner) == BT_OWNER_OWNING);
 }
 
-static void line(const char *name, double value, const char *unit) { printf("{\"name\":\"%s\",\"value\":%.0f,\"unit\":\"%s\"}\n", name, value, unit); }
+static void line(const char *name, double value, const char *unit)
+{
+    printf("{\"name\":\"%s\",\"value\":%.0f,\"unit\":\"%s\"}\n", name, value, unit);
+}
 
 typedef struct order {
     bt_command command;

@@ -143,9 +143,11 @@ static proposed propose(bt_owner *owner, const to_append *proposal, bt_flight **
 static void append_of_log(bt_owner *owner, bt_flight_kind kind, bt_event event)
 {
     bt_flight *flight;
-    to_append proposal = { .kind = kind, .event = event, .key = BT_STR(BT_LOG_KEY), .time_us = owner_decide_time(owner), .version = owner->log_version_hoped + 1 };
+    to_append proposal = { .kind = kind, .event = event, .key = BT_STR(BT_LOG_KEY), .time_us = owner_decide_time(owner),
+        .version = owner->log_version_hoped + 1 };
     if (propose(owner, &proposal, &flight) != PROPOSED) {
-        owner_read_only(owner, "owner.misconfigured", "a record of the log itself does not fit its schema: are topic, node or address too long?");
+        owner_read_only(owner, "owner.misconfigured",
+            "a record of the log itself does not fit its schema: are topic, node or address too long?");
         return;
     }
     owner->batch = flight->batch;
@@ -154,7 +156,8 @@ static void append_of_log(bt_owner *owner, bt_flight_kind kind, bt_event event)
 void owner_append_log_opened(bt_owner *owner)
 {
     const bt_owner_config *config = &owner->config;
-    struct log_opened opened = { .topic = config->topic, .partition = config->partition, .partition_count = config->partition_count, .registry = config->registry };
+    struct log_opened opened = { .topic = config->topic, .partition = config->partition, .partition_count = config->partition_count,
+        .registry = config->registry };
     owner->outputs.random(owner->outputs.context, opened.log.at, sizeof opened.log.at);
     append_of_log(owner, BT_FLIGHT_LOG_OPENED, (bt_event){ &log_opened_message, &opened });
 }
@@ -253,7 +256,8 @@ static void append_for(bt_owner *owner, bt_waiter *waiter, bt_stream *stream, co
 {
     const bt_command *command = waiter->command;
     int64_t version = stream == NULL || stream->state == NULL ? 0 : owner->config.decider->version(stream->state);
-    to_append proposal = { .kind = BT_FLIGHT_COMMAND, .event = decision->event, .key = command->stream, .stream_id = command->stream, .command = command,
+    to_append proposal = { .kind = BT_FLIGHT_COMMAND, .event = decision->event, .key = command->stream, .stream_id = command->stream,
+        .command = command,
         .time_us = now_us, .version = version + 1 };
     bt_flight *flight;
     switch (propose(owner, &proposal, &flight)) {
@@ -331,7 +335,8 @@ static bool decide_next_due(bt_owner *owner, int64_t now_us)
         stop_stream(owner, stream->id, &err);
         return true;
     }
-    to_append proposal = { .kind = BT_FLIGHT_DEADLINE, .event = decision.event, .key = stream->id, .stream_id = stream->id, .time_us = now_us,
+    to_append proposal = { .kind = BT_FLIGHT_DEADLINE, .event = decision.event, .key = stream->id, .stream_id = stream->id,
+        .time_us = now_us,
         .version = decider->version(stream->state) + 1 };
     bt_flight *flight;
     if (propose(owner, &proposal, &flight) == PROPOSED_TOO_LARGE)

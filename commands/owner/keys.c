@@ -35,7 +35,8 @@ static void grow(bt_keys *keys)
     uint32_t capacity = keys->capacity == 0 ? FIRST_CAPACITY : keys->capacity * 2;
     bt_key_entry *ring = bt_alloc(capacity * sizeof *ring);
     uint32_t *index = bt_alloc((size_t)capacity * 2 * sizeof *index);
-    bt_keys grown = { .ring = ring, .index = index, .index_mask = capacity * 2 - 1, .capacity = capacity, .begin = keys->begin, .end = keys->end };
+    bt_keys grown = { .ring = ring, .index = index, .index_mask = capacity * 2 - 1, .capacity = capacity, .begin = keys->begin,
+        .end = keys->end };
     for (uint64_t count = keys->begin; count < keys->end; count++) {
         *at_count(&grown, count) = *at_count(keys, count);
         index[index_of(&grown, at_count(keys, count)->digest)] = (uint32_t)(count & (capacity - 1)) + 1;

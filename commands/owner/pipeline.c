@@ -37,7 +37,10 @@ bt_flight *bt_pipeline_by_attempt(const bt_pipeline *pipeline, uint64_t attempt)
     return flight;
 }
 
-static bt_flight **bucket_of(const bt_pipeline *pipeline, bt_id command) { return &pipeline->buckets[(uint32_t)bt_id_hash(command) & pipeline->bucket_mask]; }
+static bt_flight **bucket_of(const bt_pipeline *pipeline, bt_id command)
+{
+    return &pipeline->buckets[(uint32_t)bt_id_hash(command) & pipeline->bucket_mask];
+}
 
 bt_flight *bt_pipeline_by_key(const bt_pipeline *pipeline, bt_id command)
 {

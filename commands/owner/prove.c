@@ -20,7 +20,8 @@ static void answer_flight(bt_owner *owner, bt_flight *flight, int64_t offset)
     if (bt_list_is_empty(&flight->waiters))
         return;
     owner_render(owner, flight->stream, flight->event);
-    bt_answer accepted = { .kind = BT_ANSWER_ACCEPTED, .verdict = BT_VERDICT_ACCEPTED, .version = bt_event_meta(flight->event)->version, .offset = offset,
+    bt_answer accepted = { .kind = BT_ANSWER_ACCEPTED, .verdict = BT_VERDICT_ACCEPTED, .version = bt_event_meta(flight->event)->version,
+        .offset = offset,
         .id = flight->id, .event_type = flight->event.type, .body = bt_buf_view(&owner->body) };
     while (!bt_list_is_empty(&flight->waiters)) {
         bt_waiter *waiter = bt_waiter_of_place(flight->waiters.next);
@@ -222,7 +223,8 @@ static void fold_event(bt_owner *owner, const bt_record *record)
         return;
     }
     if (strcmp(event.type->kind, owner->config.decider->kind) != 0) {
-        bt_fail(&err, BT_ERR_FATAL, 0, "stream " BT_STR_FMT " at offset %lld has an event of kind %s", BT_STR_ARG(record->key), (long long)record->offset,
+        bt_fail(&err, BT_ERR_FATAL, 0, "stream " BT_STR_FMT " at offset %lld has an event of kind %s", BT_STR_ARG(record->key),
+            (long long)record->offset,
             event.type->kind);
         stop(owner, record->key, "stream.unknown_event", &err);
         return;
@@ -249,7 +251,8 @@ static bool check_claim(bt_owner *owner, const struct log_owner_took_over *claim
     bool agrees = last_before == NULL || (last_before->height == claim->proved_height && bt_id_equal(last_before->id, claim->proved_head));
     if (agrees && claim->proved_offset <= offset)
         return true;
-    owner_read_only(owner, "log.disagreement", "the takeover of " BT_STR_FMT " at offset %lld proved %lld records before offset %lld; what was read here differs",
+    owner_read_only(owner, "log.disagreement",
+        "the takeover of " BT_STR_FMT " at offset %lld proved %lld records before offset %lld; what was read here differs",
         BT_STR_ARG(claim->node), (long long)offset, (long long)claim->proved_height, (long long)claim->proved_offset);
     return false;
 }
@@ -257,7 +260,8 @@ static bool check_claim(bt_owner *owner, const struct log_owner_took_over *claim
 static void check_void_takeover(bt_owner *owner, const bt_record *record)
 {
     bt_event event;
-    if (!bt_str_is(record->key, BT_LOG_KEY) || record->value.size < BT_WIRE_VALUE_MIN || bt_record_schema_id(record->value) != log_owner_took_over_message.schema_id)
+    if (!bt_str_is(record->key, BT_LOG_KEY) || record->value.size < BT_WIRE_VALUE_MIN ||
+        bt_record_schema_id(record->value) != log_owner_took_over_message.schema_id)
         return;
     bt_arena_reset(&owner->work);
     if (bt_event_decode(record->value, &owner->work, &event, NULL))
@@ -282,7 +286,8 @@ static void fold_of_log(bt_owner *owner, const bt_record *record)
     bt_event event;
     bt_arena_reset(&owner->work);
     if (!bt_event_decode(record->value, &owner->work, &event, &err) || strcmp(event.type->kind, "log") != 0) {
-        owner->outputs.alarm(owner->outputs.context, "log.unknown_event", "a record of the log itself is of a schema that this binary does not know");
+        owner->outputs.alarm(owner->outputs.context, "log.unknown_event",
+            "a record of the log itself is of a schema that this binary does not know");
         return;
     }
     if (event.type == &log_opened_message)
@@ -297,18 +302,23 @@ static bool check_opening(bt_owner *owner, const bt_record *record)
     bt_event event;
     const bt_owner_config *config = &owner->config;
     bt_arena_reset(&owner->work);
-    if (!bt_str_is(record->key, BT_LOG_KEY) || !bt_event_decode(record->value, &owner->work, &event, NULL) || event.type != &log_opened_message) {
-        owner_read_only(owner, "log.mismatch", "the first valid record of " BT_STR_FMT "/%d is no LogOpened: not a log of Berth's", BT_STR_ARG(config->topic),
+    if (!bt_str_is(record->key, BT_LOG_KEY) || !bt_event_decode(record->value, &owner->work, &event, NULL) ||
+        event.type != &log_opened_message) {
+        owner_read_only(owner, "log.mismatch", "the first valid record of " BT_STR_FMT "/%d is no LogOpened: not a log of Berth's",
+            BT_STR_ARG(config->topic),
             config->partition);
         return false;
     }
     const struct log_opened *opened = event.data;
-    if (bt_str_equal(opened->topic, config->topic) && opened->partition == config->partition && opened->partition_count == config->partition_count &&
+    if (bt_str_equal(opened->topic, config->topic) && opened->partition == config->partition &&
+        opened->partition_count == config->partition_count &&
         bt_str_equal(opened->registry, config->registry))
         return true;
     owner_read_only(owner, "log.mismatch",
-        "this log was opened as " BT_STR_FMT "/%d of %d with registry " BT_STR_FMT "; this server is set up for " BT_STR_FMT "/%d of %d with registry " BT_STR_FMT,
-        BT_STR_ARG(opened->topic), opened->partition, opened->partition_count, BT_STR_ARG(opened->registry), BT_STR_ARG(config->topic), config->partition,
+        "this log was opened as " BT_STR_FMT "/%d of %d with registry " BT_STR_FMT
+        "; this server is set up for " BT_STR_FMT "/%d of %d with registry " BT_STR_FMT,
+        BT_STR_ARG(opened->topic), opened->partition, opened->partition_count, BT_STR_ARG(opened->registry), BT_STR_ARG(config->topic),
+        config->partition,
         config->partition_count, BT_STR_ARG(config->registry));
     return false;
 }
@@ -417,7 +427,8 @@ static void compare_record(bt_owner *owner, const bt_record *record)
         return;
     }
     owner_read_only(owner, owner->must_verify ? "log.lost" : "log.differs",
-        "the record at offset %lld is not the one that was proved there: the log was cut back or changed; compare the replicas, then: berth log accept-loss",
+        "the record at offset %lld is not the one that was proved there: the log was cut back or changed; "
+        "compare the replicas, then: berth log accept-loss",
         (long long)record->offset);
 }
 
@@ -429,7 +440,8 @@ static bool read_record(bt_owner *owner, const bt_record *record)
     if (record->offset > owner->read_next && !MUTANT(JUMP_IGNORED)) {
         owner->stats.jumps++;
         if (++owner->jumps > JUMPS_MAX)
-            owner_read_only(owner, "log.jump", "offsets jump from %lld to %lld: records are missing", (long long)owner->read_next, (long long)record->offset);
+            owner_read_only(owner, "log.jump", "offsets jump from %lld to %lld: records are missing", (long long)owner->read_next,
+                (long long)record->offset);
         else
             owner->outputs.read_from(owner->outputs.context, owner->read_next);
         return false;
@@ -493,7 +505,8 @@ static void answer_repeat(bt_owner *owner, bt_waiter *waiter, const bt_record *r
     }
     owner_render(owner, stream, event);
     waiter->slab = bt_slabs_hold(&owner->slabs);
-    waiter->answer = (bt_answer){ .kind = BT_ANSWER_REPEATED, .version = meta->version, .offset = record->offset, .id = bt_record_id(record->key, record->value),
+    waiter->answer = (bt_answer){ .kind = BT_ANSWER_REPEATED, .version = meta->version, .offset = record->offset,
+        .id = bt_record_id(record->key, record->value),
         .event_type = event.type, .body = bt_arena_copy(&waiter->slab->arena, bt_buf_view(&owner->body)) };
     owner_hold(owner, waiter);
 }
@@ -512,7 +525,8 @@ void bt_owner_on_fetched(bt_owner *owner, uint64_t request, const bt_record *rec
         owner_answer_plain(owner, waiter, BT_ANSWER_UNAVAILABLE, false);
     } else if (record->key.at == NULL || !bt_meta_peek(record->value, &meta) || !bt_id_equal(meta.command, waiter->command->key_digest)) {
         owner_answer_plain(owner, waiter, BT_ANSWER_UNAVAILABLE, false);
-        owner_read_only(owner, "log.differs", "the record at offset %lld no longer carries the key that was folded there", (long long)record->offset);
+        owner_read_only(owner, "log.differs", "the record at offset %lld no longer carries the key that was folded there",
+            (long long)record->offset);
     } else {
         answer_repeat(owner, waiter, record, &meta);
     }

@@ -187,7 +187,8 @@ static void at_end_while_owning(bt_owner *owner)
 
 void owner_at_end(bt_owner *owner)
 {
-    if (owner->end_target < 0 || owner->must_verify || owner->proved.next_offset < owner->end_target || owner->read_next < owner->end_target)
+    if (owner->end_target < 0 || owner->must_verify || owner->proved.next_offset < owner->end_target ||
+        owner->read_next < owner->end_target)
         return;
     owner->end_target = -1;
     switch (owner->phase) {
@@ -224,7 +225,8 @@ static void end_too_low(bt_owner *owner, int64_t end_offset)
         ask_end_after(owner, 0);
         return;
     }
-    owner_read_only(owner, "log.lost", "the log ends at offset %lld, but was proved up to %lld: acknowledged records are gone; see: berth log accept-loss",
+    owner_read_only(owner, "log.lost",
+        "the log ends at offset %lld, but was proved up to %lld: acknowledged records are gone; see: berth log accept-loss",
         (long long)end_offset, (long long)owner->proved.next_offset);
 }
 

@@ -50,7 +50,8 @@ static void put_header(const bt_owner *owner, bt_buf *out)
 static void put_stream(const bt_owner *owner, const bt_stream *stream, bt_buf *out)
 {
     put_str(out, stream->id);
-    uint8_t flags = (uint8_t)((stream->stopped ? FLAG_STOPPED : 0) | (stream->ended ? FLAG_ENDED : 0) | (stream->state != NULL ? FLAG_STATE : 0));
+    bool has_state = stream->state != NULL;
+    uint8_t flags = (uint8_t)((stream->stopped ? FLAG_STOPPED : 0) | (stream->ended ? FLAG_ENDED : 0) | (has_state ? FLAG_STATE : 0));
     PUT(out, flags);
     if (stream->state == NULL)
         return;
@@ -135,7 +136,8 @@ static bool take_header(bt_owner *owner, reader *from, bt_err *err)
         return bt_fail(err, BT_ERR_INPUT, 0, "the snapshot was written by another version of this program");
     if (!bt_str_is(kind, config->decider->kind) || !bt_str_equal(topic, config->topic) || !bt_str_equal(registry, config->registry) ||
         partition != config->partition || partition_count != config->partition_count)
-        return bt_fail(err, BT_ERR_INPUT, 0, "the snapshot is of " BT_STR_FMT "/%d of %d with registry " BT_STR_FMT, BT_STR_ARG(topic), partition,
+        return bt_fail(err, BT_ERR_INPUT, 0, "the snapshot is of " BT_STR_FMT "/%d of %d with registry " BT_STR_FMT, BT_STR_ARG(topic),
+            partition,
             partition_count, BT_STR_ARG(registry));
     TAKE(from, owner->log_id);
     TAKE(from, owner->last_valid_offset);
@@ -146,7 +148,8 @@ static bool take_header(bt_owner *owner, reader *from, bt_err *err)
         owner_mark(owner);
     bt_str node = take_str(from), address = take_str(from);
     routing *routed = &owner->routed;
-    if (from->short_of || node.size > sizeof routed->node || address.size > sizeof routed->address || owner->proved.next_offset != owner->last_valid_offset + 1)
+    if (from->short_of || node.size > sizeof routed->node || address.size > sizeof routed->address ||
+        owner->proved.next_offset != owner->last_valid_offset + 1)
         return bt_fail(err, BT_ERR_INPUT, 0, "the snapshot's header is damaged");
     memcpy(routed->node, node.at, routed->node_size = node.size);
     memcpy(routed->address, address.at, routed->address_size = address.size);

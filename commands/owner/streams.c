@@ -188,7 +188,8 @@ void bt_streams_end(bt_streams *streams, bt_stream *stream)
 
 bool bt_streams_is_over(const bt_streams *streams, const bt_stream *stream, int64_t log_time_us)
 {
-    return stream->state != NULL && !stream->stopped && stream->deadline == INT64_MAX && streams->decider->ends_at(stream->state) <= log_time_us;
+    return stream->state != NULL && !stream->stopped && stream->deadline == INT64_MAX &&
+        streams->decider->ends_at(stream->state) <= log_time_us;
 }
 
 void bt_streams_sweep(bt_streams *streams, uint32_t looked_at_max, int64_t log_time_us)

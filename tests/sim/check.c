@@ -98,7 +98,8 @@ static void check_keys(sim_world *world, const sim_reading *log)
     for (int64_t n = 0; n < log->valid_count; n++) {
         for (int64_t m = n + 1; m < log->valid_count && m - n < world->config.keys_max; m++) {
             if (!is_zero(log->valid[n]->command) && bt_id_equal(log->valid[n]->command, log->valid[m]->command))
-                world_violates(world, "one key was applied twice, at offsets %lld and %lld", (long long)log->offset[n], (long long)log->offset[m]);
+                world_violates(world, "one key was applied twice, at offsets %lld and %lld", (long long)log->offset[n],
+                    (long long)log->offset[m]);
         }
     }
 }
@@ -165,7 +166,8 @@ static void check_refusal(sim_world *world, const sim_reading *log, const sim_fa
             return;
         }
     }
-    world_violates(world, "the refusal of %s (answered at event %llu) is not linearizable: no state in %lld..%lld explains it", refused->key,
+    world_violates(world, "the refusal of %s (answered at event %llu) is not linearizable: no state in %lld..%lld explains it",
+        refused->key,
         (unsigned long long)refused->responded, (long long)low, (long long)high);
 }
 
@@ -178,14 +180,17 @@ static void check_order(sim_world *world, const sim_reading *log)
     for (size_t i = 0; i < world->call_count; i++) {
         chosen[i] = -1;
         for (size_t j = 0; j < world->call_count; j++) {
-            if (facts.position[i] > 0 && facts.first_ok[i] < facts.first_sent[j] && facts.position[j] > 0 && facts.position[j] < facts.position[i])
-                world_violates(world, "%s was acknowledged before %s was sent, but stands behind it", world->calls[i].key, world->calls[j].key);
+            if (facts.position[i] > 0 && facts.first_ok[i] < facts.first_sent[j] && facts.position[j] > 0 &&
+                facts.position[j] < facts.position[i])
+                world_violates(world, "%s was acknowledged before %s was sent, but stands behind it", world->calls[i].key,
+                    world->calls[j].key);
         }
     }
     for (;;) {
         size_t next = CALLS_MAX;
         for (size_t i = 0; i < world->call_count; i++) {
-            if (!done[i] && world->calls[i].outcome == OUTCOME_NO && (next == CALLS_MAX || world->calls[i].responded < world->calls[next].responded))
+            if (!done[i] && world->calls[i].outcome == OUTCOME_NO && (next == CALLS_MAX ||
+                world->calls[i].responded < world->calls[next].responded))
                 next = i;
         }
         if (next == CALLS_MAX)
@@ -249,13 +254,16 @@ static void check_noticed(sim_world *world, const sim_reading *log)
 {
     for (int32_t i = 0; i < world->node_count; i++) {
         bt_owner_phase phase = bt_owner_phase_of(world->nodes[i].owner);
-        if (world->lost && world->nodes[i].knew_the_lost && world->nodes[i].saw_low_end && !head_is_back(world, &world->nodes[i]) && phase == BT_OWNER_OWNING)
+        if (world->lost && world->nodes[i].knew_the_lost && world->nodes[i].saw_low_end && !head_is_back(world, &world->nodes[i]) &&
+            phase == BT_OWNER_OWNING)
             world_violates(world, "n%d had proved records that were lost, and goes on as %s", i, bt_owner_phase_name(phase));
     }
     for (size_t c = 0; world->lied && c < world->call_count; c++) {
         const sim_call *call = &world->calls[c];
         const sim_node *node = &world->nodes[call->node];
-        if (call->outcome == OUTCOME_OK && position_of(log, call->command.key_digest) == 0 && node->knew_the_lie && !node->read_only)
+        /* Revoked before it had read as far, it cannot know. */
+        bool follows = node->knew_the_lie && bt_owner_phase_of(node->owner) != BT_OWNER_IDLE;
+        if (call->outcome == OUTCOME_OK && position_of(log, call->command.key_digest) == 0 && follows && !node->read_only)
             world_violates(world, "%s was acknowledged on a false report, and n%d never noticed", call->key, call->node);
     }
 }

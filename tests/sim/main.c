@@ -15,11 +15,15 @@
 #ifdef BT_MUTANTS
 int bt_mutant;
 static const char *const mutant_names[MUTANT_END] = {
-    [MUTANT_NO_PARENT_CHECK] = "no_parent_check", [MUTANT_ANSWER_ON_APPEND] = "answer_on_append", [MUTANT_REFUSE_UNCONFIRMED] = "refuse_unconfirmed",
-    [MUTANT_NO_KEY_MEMORY] = "no_key_memory", [MUTANT_HEAD_BEFORE_PROOF] = "head_before_proof", [MUTANT_SETTLE_WITHOUT_BARRIER] = "settle_without_barrier",
+    [MUTANT_NO_PARENT_CHECK] = "no_parent_check", [MUTANT_ANSWER_ON_APPEND] = "answer_on_append",
+    [MUTANT_REFUSE_UNCONFIRMED] = "refuse_unconfirmed",
+    [MUTANT_NO_KEY_MEMORY] = "no_key_memory", [MUTANT_HEAD_BEFORE_PROOF] = "head_before_proof",
+    [MUTANT_SETTLE_WITHOUT_BARRIER] = "settle_without_barrier",
     [MUTANT_FORGET_KEYS_AT_TAKEOVER] = "forget_keys_at_takeover", [MUTANT_VOID_COPY_SETTLES] = "void_copy_settles",
-    [MUTANT_PROOF_ACROSS_GENERATIONS] = "proof_across_generations", [MUTANT_RESEND_CONFIRMS] = "resend_confirms", [MUTANT_DEADLINES_LATE] = "deadlines_late",
-    [MUTANT_NO_ROLL_BACK] = "no_roll_back", [MUTANT_SAVE_UNPROVED] = "save_unproved", [MUTANT_NO_COMPARISON] = "no_comparison", [MUTANT_JUMP_IGNORED] = "jump_ignored",
+    [MUTANT_PROOF_ACROSS_GENERATIONS] = "proof_across_generations", [MUTANT_RESEND_CONFIRMS] = "resend_confirms",
+    [MUTANT_DEADLINES_LATE] = "deadlines_late",
+    [MUTANT_NO_ROLL_BACK] = "no_roll_back", [MUTANT_SAVE_UNPROVED] = "save_unproved", [MUTANT_NO_COMPARISON] = "no_comparison",
+    [MUTANT_JUMP_IGNORED] = "jump_ignored",
     [MUTANT_LOST_SUFFIX_IGNORED] = "lost_suffix_ignored",
 };
 
@@ -61,7 +65,8 @@ static bool parse(int count, char **arguments, sim_options *ret_options)
         if (take_number("--seed", arguments[i], value, &ret_options->from)) {
             ret_options->seeds = 1;
             i++;
-        } else if (take_number("--seeds", arguments[i], value, &ret_options->seeds) || take_number("--from", arguments[i], value, &ret_options->from) ||
+        } else if (take_number("--seeds", arguments[i], value, &ret_options->seeds) || take_number("--from", arguments[i], value,
+            &ret_options->from) ||
                    take_number("--steps", arguments[i], value, &ret_options->steps)) {
             i++;
         } else if (strcmp(arguments[i], "--verbose") == 0) {
@@ -72,7 +77,8 @@ static bool parse(int count, char **arguments, sim_options *ret_options)
         } else if (strcmp(arguments[i], "--json") == 0) {
             ret_options->json = true;
         } else {
-            fprintf(stderr, "sim: unknown argument %s\nusage: sim [--seed N | --from N --seeds N] [--steps N] [--verbose] [--json] [--mutant NAME]\n", arguments[i]);
+            fprintf(stderr, "sim: unknown argument %s\n"
+                "usage: sim [--seed N | --from N --seeds N] [--steps N] [--verbose] [--json] [--mutant NAME]\n", arguments[i]);
             return false;
         }
     }
@@ -88,7 +94,8 @@ static void add(sim_counts *to, const sim_counts *from)
 }
 
 #define COUNTS(X) \
-    X(runs) X(steps) X(accepted) X(refused) X(repeated) X(takeovers) X(yields) X(voids) X(gaps) X(settled) X(barriers) X(key_hits) X(drops) X(resends) X(deadlines) \
+    X(runs) X(steps) X(accepted) X(refused) X(repeated) X(takeovers) X(yields) X(voids) X(gaps) X(settled) X(barriers) X(key_hits) X(drops) \
+    X(resends) X(deadlines) \
     X(by_report) X(by_reading) X(truncations) X(snapshots) X(torn) X(jumps) X(rejected) X(lies) X(losses) X(read_only)
 
 static void print_counts(const sim_counts *counts)

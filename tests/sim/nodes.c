@@ -31,7 +31,8 @@ static const sim_packet *make_packet(sim_world *world, int32_t index, bt_str key
 {
     sim_packet *made = bt_arena_take(&world->arena, sizeof *made);
     bt_str bytes = bt_arena_copy(&world->arena, (bt_str){ (const char *)value.at, value.size });
-    *made = (sim_packet){ .key = bt_arena_copy(&world->arena, key), .value = { (const uint8_t *)bytes.at, bytes.size }, .id = bt_record_id(key, value), .node = index };
+    *made = (sim_packet){ .key = bt_arena_copy(&world->arena, key), .value = { (const uint8_t *)bytes.at, bytes.size }, .node = index };
+    made->id = bt_record_id(key, value);
     bt_meta meta;
     if (bt_meta_peek(made->value, &meta))
         made->command = meta.command;
@@ -48,8 +49,10 @@ static void out_append(void *context, uint64_t generation, uint64_t attempt, bt_
     if (self->crashing || world->net_count == NET_MAX || world->packet_count == NET_MAX)
         return;
     const sim_packet *made = make_packet(world, self->index, key, value);
-    world->net[world->net_count++] = (sent){ .packet = made, .node = self->index, .incarnation = self->incarnation, .generation = generation, .attempt = attempt };
-    world_note(world, "n%d appends %02x%02x (" BT_STR_FMT ", schema %u) generation %llu attempt %llu", self->index, made->id.at[0], made->id.at[1], BT_STR_ARG(key),
+    world->net[world->net_count++] = (sent){ .packet = made, .node = self->index, .incarnation = self->incarnation,
+        .generation = generation, .attempt = attempt };
+    world_note(world, "n%d appends %02x%02x (" BT_STR_FMT ", schema %u) generation %llu attempt %llu", self->index, made->id.at[0],
+        made->id.at[1], BT_STR_ARG(key),
         bt_record_schema_id(value), (unsigned long long)generation, (unsigned long long)attempt);
 }
 
@@ -112,7 +115,8 @@ static void out_answer(void *context, void *token, const bt_answer *answer)
     world->counts.accepted += answer->kind == BT_ANSWER_ACCEPTED;
     world->counts.repeated += answer->kind == BT_ANSWER_REPEATED;
     world->counts.refused += to->outcome == OUTCOME_NO;
-    world_note(world, "n%d answers %s: kind %d%s offset %lld", self->index, to->key, answer->kind, self->crashing ? " (lost)" : "", (long long)answer->offset);
+    world_note(world, "n%d answers %s: kind %d%s offset %lld", self->index, to->key, answer->kind, self->crashing ? " (lost)" : "",
+        (long long)answer->offset);
 }
 
 static void out_random(void *context, void *at, size_t size)
@@ -268,7 +272,8 @@ void node_report(sim_node *self, size_t index)
     memmove(&self->reports[index], &self->reports[index + 1], (--self->report_count - index) * sizeof report);
     if (report.incarnation != self->incarnation)
         return;
-    world_note(self->world, "n%d hears: attempt %llu of generation %llu: result %d offset %lld", self->index, (unsigned long long)report.attempt,
+    world_note(self->world, "n%d hears: attempt %llu of generation %llu: result %d offset %lld", self->index,
+        (unsigned long long)report.attempt,
         (unsigned long long)report.generation, report.result, (long long)report.offset);
     bt_owner_on_report(self->owner, report.generation, report.attempt, report.result, report.offset, node_now(self));
 }

@@ -41,20 +41,21 @@ static const struct trip_place *place_of(int32_t at, bt_arena *arena)
 static bt_event released(const toy *state, int32_t at, bt_arena *arena)
 {
     struct trip_hold_released *event = bt_arena_take(arena, sizeof *event);
-    *event = (struct trip_hold_released){ .hold = state->seats[at].hold, .from = 0, .to = 1, .places = place_of(at, arena), .places_count = 1 };
+    *event = (struct trip_hold_released){ .hold = state->seats[at].hold, .to = 1, .places = place_of(at, arena), .places_count = 1 };
     return (bt_event){ &trip_hold_released_message, event };
 }
 
 static bt_event held(const bt_command *command, const toy_command *order, int64_t now_us, bt_arena *arena)
 {
     struct trip_seats_held *event = bt_arena_take(arena, sizeof *event);
-    *event = (struct trip_seats_held){ .hold = command->key_digest, .from = 0, .to = 1, .places = place_of(order->seat, arena), .places_count = 1,
+    *event = (struct trip_seats_held){ .hold = command->key_digest, .to = 1, .places = place_of(order->seat, arena), .places_count = 1,
         .customer = { bt_arena_take(arena, order->padding_size + 1), order->padding_size },
         .expires_at = order->ttl_us == 0 ? INT64_MAX : now_us + order->ttl_us };
     return (bt_event){ &trip_seats_held_message, event };
 }
 
-static void decide(const void *at, const bt_command *command, int64_t now_us, const void *settings, bt_arena *arena, bt_decision *ret_decision)
+static void decide(const void *at, const bt_command *command, int64_t now_us, const void *settings, bt_arena *arena,
+    bt_decision *ret_decision)
 {
     (void)settings;
     const toy *state = at;
@@ -139,7 +140,8 @@ static int32_t earliest(const toy *state)
 {
     int32_t found = -1;
     for (int32_t i = 0; i < TOY_SEATS; i++) {
-        if (!is_free(state, i) && state->seats[i].expires_at != INT64_MAX && (found < 0 || state->seats[i].expires_at < state->seats[found].expires_at))
+        if (!is_free(state, i) && state->seats[i].expires_at != INT64_MAX && (found < 0 ||
+            state->seats[i].expires_at < state->seats[found].expires_at))
             found = i;
     }
     return found;
@@ -159,7 +161,7 @@ static void decide_due(const void *at, bt_str stream, int64_t now_us, bt_arena *
     if (due < 0 || state->seats[due].expires_at > now_us)
         return;
     struct trip_hold_expired *event = bt_arena_take(arena, sizeof *event);
-    *event = (struct trip_hold_expired){ .hold = state->seats[due].hold, .from = 0, .to = 1, .places = place_of(due, arena), .places_count = 1 };
+    *event = (struct trip_hold_expired){ .hold = state->seats[due].hold, .to = 1, .places = place_of(due, arena), .places_count = 1 };
     ret_decision->event = (bt_event){ &trip_hold_expired_message, event };
 }
 
@@ -201,6 +203,9 @@ static const bt_verdict_info verdicts[] = {
     { TOY_ENDED, 409, "ended", "It is over", "Choose another" },
 };
 
-const bt_decider toy_decider = { .kind = "trip", .events = trip_events, .event_count = TRIP_EVENT_COUNT, .verdicts = verdicts, .verdict_count = BT_COUNT_OF(verdicts),
-    .ended_verdict = TOY_ENDED, .state_new = state_new, .state_free = state_free, .check = check, .decide = decide, .evolve = evolve, .version = version,
-    .next_deadline = next_deadline, .decide_due = decide_due, .ends_at = ends_at, .render = render, .save = save, .load = load, .digest = digest };
+const bt_decider toy_decider = { .kind = "trip", .events = trip_events, .event_count = TRIP_EVENT_COUNT, .verdicts = verdicts,
+    .verdict_count = BT_COUNT_OF(verdicts),
+    .ended_verdict = TOY_ENDED, .state_new = state_new, .state_free = state_free, .check = check, .decide = decide, .evolve = evolve,
+    .version = version,
+    .next_deadline = next_deadline, .decide_due = decide_due, .ends_at = ends_at, .render = render, .save = save, .load = load,
+    .digest = digest };

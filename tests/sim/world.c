@@ -32,9 +32,11 @@ void world_begin(sim_world *world, uint64_t seed, bool verbose)
     world->may_lose = seed % 16 == 11;
     world->mild = one_in(world, 2);
     bool small_horizon = one_in(world, 8);
-    world->config = (bt_owner_config){ .decider = &toy_decider, .topic = BT_STR("seats"), .address = BT_STR("-"), .registry = BT_STR("berth"), .partition_count = 1,
+    world->config = (bt_owner_config){ .decider = &toy_decider, .topic = BT_STR("seats"), .address = BT_STR("-"),
+        .registry = BT_STR("berth"), .partition_count = 1,
         .waiting_max = 40, .batch_max = (int32_t)(1 + up_to(world, 6)), .batches_in_flight_max = (int32_t)(1 + up_to(world, 3)),
-        .redecide_max = one_in(world, 2) ? 1 : 5, .fetches_max = 2, .append_timeout_us = 60000, .command_timeout_us = one_in(world, 2) ? 50000 : 60000000,
+        .redecide_max = one_in(world, 2) ? 1 : 5, .fetches_max = 2, .append_timeout_us = 60000, .command_timeout_us = one_in(world,
+        2) ? 50000 : 60000000,
         .keys_max = small_horizon ? 6 : 1000 };
     for (int32_t i = 0; i < world->node_count; i++) {
         sim_node *node = &world->nodes[i];
@@ -73,7 +75,8 @@ static void give_keys(sim_call *made)
     char body[64];
     snprintf(body, sizeof body, "%d %d %lld", (int)made->order.op, made->order.seat, (long long)made->order.ttl_us);
     bt_str body_text = bt_str_of(body);
-    made->command = (bt_command){ .data = &made->order, .stream = made->stream == 0 ? BT_STR("a") : BT_STR("b"), .key_digest = bt_digest_parts(&key, 1),
+    made->command = (bt_command){ .data = &made->order, .stream = made->stream == 0 ? BT_STR("a") : BT_STR("b"),
+        .key_digest = bt_digest_parts(&key, 1),
         .body_digest = bt_digest_parts(&body_text, 1), .actor = BT_STR("desk") };
 }
 
@@ -81,7 +84,8 @@ static void send_call(sim_world *world, sim_call *made, sim_node *to)
 {
     made->invoked = ++world->events;
     made->node = to->index;
-    world_note(world, "%s to n%d: op %d " BT_STR_FMT " seat %d ttl %lld", made->key, to->index, made->order.op, BT_STR_ARG(made->command.stream), made->order.seat,
+    world_note(world, "%s to n%d: op %d " BT_STR_FMT " seat %d ttl %lld", made->key, to->index, made->order.op,
+        BT_STR_ARG(made->command.stream), made->order.seat,
         (long long)made->order.ttl_us);
     bt_owner_on_command(to->owner, &made->command, made, node_now(to));
 }
@@ -100,7 +104,8 @@ static void client_calls(sim_world *world, sim_node *to)
     } else {
         uint64_t kind = world_random(world) % 10;
         *made = (sim_call){ .stream = (int32_t)up_to(world, STREAMS - 1) };
-        made->order = (toy_command){ .op = kind < 5 ? TOY_HOLD : kind < 9 ? TOY_RELEASE : TOY_ENSURE_FREE, .seat = (int32_t)up_to(world, SEATS - 1) };
+        made->order = (toy_command){ .op = kind < 5 ? TOY_HOLD : kind < 9 ? TOY_RELEASE : TOY_ENSURE_FREE, .seat = (int32_t)up_to(world,
+            SEATS - 1) };
         if (made->order.op == TOY_HOLD && percent(world, 25))
             made->order.ttl_us = 1000 + up_to(world, 60000);
         snprintf(made->key, sizeof made->key, "k%zu", world->call_count);
@@ -387,7 +392,8 @@ static void calm_round(sim_world *world)
         node->cut_off_at = -1;
         while (node->report_count > 0)
             node_report(node, 0);
-        while (node->read_at < node_limit(node) && bt_owner_phase_of(node->owner) != BT_OWNER_READ_ONLY && bt_owner_phase_of(node->owner) != BT_OWNER_IDLE)
+        while (node->read_at < node_limit(node) && bt_owner_phase_of(node->owner) != BT_OWNER_READ_ONLY &&
+            bt_owner_phase_of(node->owner) != BT_OWNER_IDLE)
             node_read(node, 16);
         node_answer_end(node);
         node_answer_end(node);
@@ -423,7 +429,8 @@ static void assign_if_nobody_owns(sim_world *world)
     bool busy = false;
     for (int32_t i = 0; i < world->node_count; i++) {
         bt_owner_phase phase = bt_owner_phase_of(world->nodes[i].owner);
-        busy = busy || phase == BT_OWNER_RESTORING || phase == BT_OWNER_TAKING_OVER || phase == BT_OWNER_OWNING || phase == BT_OWNER_RECOVERING;
+        busy = busy || phase == BT_OWNER_RESTORING || phase == BT_OWNER_TAKING_OVER || phase == BT_OWNER_OWNING ||
+            phase == BT_OWNER_RECOVERING;
     }
     if (!busy)
         assign_or_revoke(world, some_node(world));

@@ -94,7 +94,8 @@ typedef struct sim_call {
 } sim_call;
 
 typedef struct sim_counts {
-    uint64_t runs, steps, takeovers, voids, gaps, settled, barriers, key_hits, drops, truncations, snapshots, read_only, deadlines, resends, by_report, by_reading,
+    uint64_t runs, steps, takeovers, voids, gaps, settled, barriers, key_hits, drops, truncations, snapshots, read_only, deadlines, resends,
+        by_report, by_reading,
         yields, accepted, refused, repeated, lies, losses, lost_calls, jumps, rejected, torn;
 } sim_counts;
 

@@ -10,7 +10,8 @@ static void out_append(void *context, uint64_t generation, uint64_t attempt, bt_
     stage *self = context;
     assert_true(self->append_count < STAGE_MAX);
     bt_str bytes = bt_arena_copy(&self->arena, (bt_str){ (const char *)value.at, value.size });
-    self->appends[self->append_count++] = (stage_append){ generation, attempt, bt_arena_copy(&self->arena, key), { (const uint8_t *)bytes.at, bytes.size }, time_us, -1 };
+    self->appends[self->append_count++] = (stage_append){ generation, attempt, bt_arena_copy(&self->arena, key),
+        { (const uint8_t *)bytes.at, bytes.size }, time_us, -1 };
 }
 
 static void out_read_from(void *context, int64_t offset)
@@ -33,7 +34,8 @@ static void out_answer(void *context, void *token, const bt_answer *answer)
     (void)context;
     stage_answer *to = &((stage_call *)token)->answer;
     assert_false(to->given);
-    *to = (stage_answer){ .given = true, .kind = answer->kind, .verdict = answer->verdict, .not_applied = answer->not_applied, .offset = answer->offset,
+    *to = (stage_answer){ .given = true, .kind = answer->kind, .verdict = answer->verdict, .not_applied = answer->not_applied,
+        .offset = answer->offset,
         .version = answer->version };
     snprintf(to->body, sizeof to->body, BT_STR_FMT, BT_STR_ARG(answer->body));
     snprintf(to->detail, sizeof to->detail, BT_STR_FMT, BT_STR_ARG(answer->detail));
@@ -65,7 +67,8 @@ stage *stage_new(void)
     stage *self = bt_alloc(sizeof *self);
     bt_arena_init(&self->arena, 0);
     self->now_us = 1000000000;
-    self->config = (bt_owner_config){ .decider = &toy_decider, .topic = BT_STR("seats"), .node = BT_STR("n1"), .address = BT_STR("127.0.0.1:1"),
+    self->config = (bt_owner_config){ .decider = &toy_decider, .topic = BT_STR("seats"), .node = BT_STR("n1"),
+        .address = BT_STR("127.0.0.1:1"),
         .registry = BT_STR("berth"), .partition = 0, .partition_count = 1 };
     new_owner(self);
     return self;
@@ -175,7 +178,8 @@ int64_t stage_foreign(stage *self, bt_id parent, int64_t version, bt_str key, bt
     bt_str bytes = bt_arena_copy(&self->arena, bt_buf_view(&out));
     bt_buf_release(&out);
     int64_t offset = (int64_t)self->log_count;
-    self->log[self->log_count++] = (bt_record){ .offset = offset, .key = bt_arena_copy(&self->arena, key), .value = { (const uint8_t *)bytes.at, bytes.size } };
+    self->log[self->log_count++] = (bt_record){ .offset = offset, .key = bt_arena_copy(&self->arena, key),
+        .value = { (const uint8_t *)bytes.at, bytes.size } };
     return offset;
 }
 
@@ -211,7 +215,8 @@ stage_call *stage_call_now(stage *self, toy_op op, const char *stream, int32_t s
     call->order = (toy_command){ .op = op, .seat = seat };
     char body[32];
     snprintf(body, sizeof body, "%d %d", (int)op, seat);
-    call->command = (bt_command){ .data = &call->order, .stream = bt_str_of(stream), .key_digest = stage_key(key), .body_digest = stage_key(body), .actor = BT_STR("desk") };
+    call->command = (bt_command){ .data = &call->order, .stream = bt_str_of(stream), .key_digest = stage_key(key),
+        .body_digest = stage_key(body), .actor = BT_STR("desk") };
     bt_owner_on_command(self->owner, &call->command, call, self->now_us);
     return call;
 }

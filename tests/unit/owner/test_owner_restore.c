@@ -127,7 +127,8 @@ static void a_takeover_that_proved_something_else__stops_the_partition__even_whe
 {
     stage *self = *state;
     bt_forward forward = stage_fold(self);
-    struct log_owner_took_over claim = { .node = BT_STR("n2"), .address = BT_STR("-"), .proved_offset = forward.next_offset, .proved_height = forward.height,
+    struct log_owner_took_over claim = { .node = BT_STR("n2"), .address = BT_STR("-"), .proved_offset = forward.next_offset,
+        .proved_height = forward.height,
         .proved_head = stage_key("another head") };
     stage_foreign(self, claim.proved_head, 3, BT_STR("@log"), (bt_event){ &log_owner_took_over_message, &claim });
     stage_deliver(self);

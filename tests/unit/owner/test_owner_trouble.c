@@ -25,7 +25,8 @@ static int end_of_stage(void **state)
 static int64_t foreign_hold(stage *self, const char *stream, int64_t version, int32_t seat)
 {
     struct trip_place place = { .seat = seat };
-    struct trip_seats_held held = { .hold = stage_key("foreign"), .to = 1, .places = &place, .places_count = 1, .customer = BT_STR("x"), .expires_at = INT64_MAX };
+    struct trip_seats_held held = { .hold = stage_key("foreign"), .to = 1, .places = &place, .places_count = 1, .customer = BT_STR("x"),
+        .expires_at = INT64_MAX };
     return stage_foreign(self, stage_log_head(self), version, bt_str_of(stream), (bt_event){ &trip_seats_held_message, &held });
 }
 
