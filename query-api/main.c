@@ -12,7 +12,7 @@
 
 typedef struct query_settings {
     const char *http_listen, *http_backend, *admin_listen, *log_level;
-    int64_t http_workers, stop_limit_ms;
+    int64_t http_loops, http_workers, stop_limit_ms;
     qa_settings server;
 } query_settings;
 
@@ -20,8 +20,10 @@ typedef struct query_settings {
 
 static const bt_setting setting_table[] = {
     { "http.listen", BT_SETTING_STR, offsetof(query_settings, http_listen), "127.0.0.1:18082", "where reads are answered: host:port" },
-    { "http.backend", BT_SETTING_CHOICE, offsetof(query_settings, http_backend), "civetweb", "the library that parses and writes", .choices = "civetweb|evhttp" },
-    { "http.workers", BT_SETTING_I64, offsetof(query_settings, http_workers), "256", "connections served at once (civetweb: a thread each)", .min = 1, .max = 4096 },
+    { "http.backend", BT_SETTING_CHOICE, offsetof(query_settings, http_backend), "loop", "what reads and writes HTTP; docs/decisions/0002 compares them",
+        .choices = "loop|civetweb" },
+    { "http.loops", BT_SETTING_I64, offsetof(query_settings, http_loops), "2", "loop: threads that read and write; seat maps from memory are made there", .min = 1, .max = 16 },
+    { "http.workers", BT_SETTING_I64, offsetof(query_settings, http_workers), "0", "civetweb: threads, one a connection, 0 for 512; loop: not used", .min = 0, .max = 4096 },
     { "http.stop_limit_ms", BT_SETTING_I64, offsetof(query_settings, stop_limit_ms), "10000", "at a stop, requests that have begun may take so long", .min = 0, .max = 60000 },
     { "admin.listen", BT_SETTING_STR, offsetof(query_settings, admin_listen), "127.0.0.1:18093", "health and metrics: host:port" },
     { "log.level", BT_SETTING_CHOICE, offsetof(query_settings, log_level), "info", "what is logged", .choices = "debug|info|warn|error" },
@@ -84,7 +86,8 @@ static bool start(query_program *program, const query_settings *settings, bt_err
                                     .routes = program->server->routes,
                                     .route_count = program->server->route_count,
                                     .context = program->server,
-                                    .worker_count = settings->http_backend[0] == 'c' ? (int)settings->http_workers : 1,
+                                    .worker_count = (int)settings->http_workers,
+                                    .loop_count = (int)settings->http_loops,
                                     .body_max = 1024, /* a GET has none */
                                     .answer_timeout_ms = 20000,
                                     .metrics = program->metrics },

@@ -11,7 +11,7 @@ static int parameter_index(const qa_route *route, bt_str name)
     return -1;
 }
 
-/* YYYY-MM-DD of a day that exists, from 1970 on. */
+/* YYYY-MM-DD of a day that exists, from the year 1 on. */
 static bool date_parse(bt_str text, int64_t *ret_days)
 {
     char with_time[] = "0000-00-00T00:00:00Z";
@@ -22,7 +22,7 @@ static bool date_parse(bt_str text, int64_t *ret_days)
     if (!bt_time_from_text((bt_str){ with_time, sizeof with_time - 1 }, &time_us))
         return false;
     *ret_days = time_us / INT64_C(86400000000); /* a midnight: exact */
-    return time_us >= 0;
+    return text.at[0] != '0' || memcmp(text.at, "0000", 4) != 0;
 }
 
 static bool limit_parse(bt_str text, int64_t max, int64_t *ret_limit)
@@ -39,14 +39,18 @@ static bool limit_parse(bt_str text, int64_t max, int64_t *ret_limit)
     return limit >= 1 && limit <= max;
 }
 
+/* Up to max characters, not bytes: that is what maxLength of the document counts. */
 static bool is_text(bt_str text, int64_t max)
 {
-    if (text.size == 0 || (int64_t)text.size > max || !bt_utf8_is_valid(text.at, text.size))
+    int64_t characters = 0;
+    if (!bt_utf8_is_valid(text.at, text.size))
         return false;
-    for (size_t i = 0; i < text.size; i++)
+    for (size_t i = 0; i < text.size; i++) {
         if ((uint8_t)text.at[i] < 0x20 || text.at[i] == 0x7f)
             return false;
-    return true;
+        characters += ((uint8_t)text.at[i] & 0xc0) != 0x80;
+    }
+    return characters >= 1 && characters <= max;
 }
 
 static bool check_value(qa_call *call, size_t index)
@@ -57,7 +61,7 @@ static bool check_value(qa_call *call, size_t index)
     case QA_PARAMETER_TEXT:
         if (is_text(value, parameter->max))
             return true;
-        qa_refuse(call, &bt_problem_bad_value, parameter->name, "%s must be 1 to %d bytes of UTF-8 without control characters", parameter->name, (int)parameter->max);
+        qa_refuse(call, &bt_problem_bad_value, parameter->name, "%s must be 1 to %d characters of UTF-8, none of them a control character", parameter->name, (int)parameter->max);
         return false;
     case QA_PARAMETER_DATE:
         if (date_parse(value, &call->numbers[index]))

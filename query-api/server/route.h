@@ -11,7 +11,7 @@ typedef struct qa_call qa_call;
 typedef struct qa_worker qa_worker;
 
 typedef enum qa_parameter_kind {
-    QA_PARAMETER_TEXT,   /* UTF-8 without control characters, up to max bytes */
+    QA_PARAMETER_TEXT,   /* UTF-8 without control characters, up to max characters */
     QA_PARAMETER_DATE,   /* YYYY-MM-DD; call->numbers holds the days since 1970 */
     QA_PARAMETER_LIMIT,  /* 1 to max; call->numbers; 20 when absent */
     QA_PARAMETER_CURSOR, /* the handler reads it */

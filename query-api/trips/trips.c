@@ -80,7 +80,7 @@ typedef struct search_after {
 
 static bool take_cursor(qa_call *call, const bt_str *question, search_after *ret_after)
 {
-    *ret_after = (search_after){ .departs_at = INT64_C(-2208988800000000), .from_index = -1, .to_index = -1, .trip = BT_STR("") }; /* the year 1900 */
+    *ret_after = (search_after){ .departs_at = INT64_C(-62135596800000000), .from_index = -1, .to_index = -1, .trip = BT_STR("") }; /* the year 1 */
     if (!call->has[SEARCH_CURSOR])
         return true;
     bt_str fields[4];
