@@ -1,0 +1,120 @@
+"""Reads while a part is away: what goes on, what says so, how long it takes, and that it heals by itself."""
+import time
+
+import requests
+
+from conftest import wait_until
+from query_trips import booked, held, opened, problem, seat, states
+
+
+def ready(stack):
+    return requests.get(stack.admin["query"] + "/readyz", timeout=5)
+
+
+def test_redis_away__seat_maps_come_from_postgres_and_say_so(stack, api, query):
+    trip = opened(api)
+    held(api, trip, "A", "B", **seat("1", "1A"))
+    booked(api, trip, start="B", end="C", **seat("1", "1B"))
+    held(api, trip, "A", "C", count=2, **{"class": "second"})
+    path = f"/v1/trips/{trip}/seats"
+    from_redis = wait_until(lambda: (a := api.get(path)).headers["Berth-Source"] == "redis" and a, 10, "Redis has it")
+    stack.kill("redis")
+    from_postgres = wait_until(lambda: (a := query.get(path, fresh=False)).headers.get("Berth-Source") == "postgres" and a, 10, "Postgres answers")
+    assert from_postgres.json() == from_redis.json() and from_postgres.headers["ETag"] == from_redis.headers["ETag"]
+    wait_until(lambda: not ready(stack).json()["checks"][1]["ready"], 10, "readyz tells of Redis")
+    assert ready(stack).status_code == 200, "without Redis it is ready all the same"
+    held(api, trip, "A", "B", **seat("1", '1"C'))
+    assert states(api.get(path))['1"C'] == "held", "one reads one's own writes without Redis too"
+    stack.start("redis")
+    healed = wait_until(lambda: (a := query.get(path, fresh=False)).headers.get("Berth-Source") == "redis" and states(a)['1"C'] == "held" and a, 60, "Redis has it again")
+    assert healed.json() == api.get(path).json()
+
+
+def test_redis_hanging__answers_stay_quick(stack, api, query):
+    trip = opened(api)
+    held(api, trip, "A", "B", **seat("1", "1A"))
+    path = f"/v1/trips/{trip}/seats"
+    assert states(api.get(path))["1A"] == "held"
+    stack.pause("redis")
+    try:
+        for _ in range(20):
+            began = time.monotonic()
+            assert states(query.get(path, fresh=False))["1A"] == "held"
+            assert time.monotonic() - began < 3
+            time.sleep(0.12)  # past the age that is served from memory
+        assert query.get(path, fresh=False).headers["Berth-Source"] == "postgres"
+    finally:
+        stack.resume("redis")
+    wait_until(lambda: query.get(path, fresh=False).headers["Berth-Source"] == "redis", 30, "Redis is asked again")
+
+
+def test_redis_emptied__seat_maps_stay_right(stack, api, query, redis):
+    trip = opened(api)
+    held(api, trip, "A", "B", **seat("1", "1A"))
+    path = f"/v1/trips/{trip}/seats"
+    assert states(api.get(path))["1A"] == "held"
+    redis.flushall()
+    time.sleep(0.15)
+    for _ in range(20):
+        assert states(api.get(path))["1A"] == "held"
+        time.sleep(0.12)
+
+
+def test_kafka_away__reads_go_on(stack, api, query):
+    trip = opened(api)
+    held(api, trip, "A", "B", **seat("1", "1A"))
+    assert states(api.get(f"/v1/trips/{trip}/seats"))["1A"] == "held"
+    stack.kill("kafka")
+    time.sleep(1)
+    for path in (f"/v1/trips/{trip}", f"/v1/trips/{trip}/seats", "/v1/stops", "/v1/customers/c1/bookings", "/subjects"):
+        assert query.get(path, fresh=False).status_code == 200, path
+        assert api.get(path).status_code == 200, path
+    assert ready(stack).status_code == 200
+
+
+def test_postgres_away__reads_are_refused_and_heal(stack, api, query):
+    trip = opened(api)
+    held(api, trip, "A", "B", **seat("1", "1A"))
+    paths = (f"/v1/trips/{trip}", "/v1/stops", "/v1/customers/c1/bookings", "/v1/bookings/00000000000000000000000000000000")
+    assert states(api.get(f"/v1/trips/{trip}/seats"))["1A"] == "held"
+    stack.kill("postgres")
+    for path in paths:
+        began = time.monotonic()
+        refused = query.get(path, fresh=False)
+        problem(refused, 503, "unavailable")
+        assert int(refused.headers["Retry-After"]) >= 1 and time.monotonic() - began < 5
+    assert states(query.get(f"/v1/trips/{trip}/seats", fresh=False))["1A"] == "held", "the map of a trip that is known comes from Redis"
+    wait_until(lambda: ready(stack).status_code == 503, 10, "readyz says so")
+    stack.start("postgres")
+    wait_until(lambda: query.get(paths[0], fresh=False).status_code == 200, 30, "reads are answered again")
+    wait_until(lambda: ready(stack).status_code == 200, 30, "it is ready again")
+    assert api.get(f"/v1/trips/{trip}").json()["version"] == 2
+
+
+def test_postgres_hanging__no_read_waits_longer_than_its_limits(stack, api, query, postgres):
+    trip = opened(api)
+    assert api.get(f"/v1/trips/{trip}").status_code == 200
+    with postgres.cursor() as cursor:  # a lock that every read needs: the server lives, the statement hangs
+        postgres.autocommit = False
+        cursor.execute("LOCK TABLE berth.stops IN ACCESS EXCLUSIVE MODE")
+        began = time.monotonic()
+        problem(query.get("/v1/stops", fresh=False, timeout=20), 503, "unavailable")
+        assert time.monotonic() - began < 8
+        assert query.get(f"/v1/trips/{trip}", fresh=False).status_code == 200, "other reads go on"
+        postgres.rollback()
+        postgres.autocommit = True
+    wait_until(lambda: query.get("/v1/stops", fresh=False).status_code == 200, 10, "it heals")
+
+
+def test_a_server_that_stops_answers_whoever_waits(stack, api, query):
+    import concurrent.futures
+
+    trip = opened(api)
+    partition = api.position.partition("@")[0]
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(query.get, f"/v1/trips/{trip}", headers={"Berth-Min-Position": f"{partition}@99999999-00000000", "Prefer": "wait=10"})
+        wait_until(lambda: stack.metrics("query")[("berth_query_waiting", ())] >= 1, 5, "it waits")
+        stack.stop("query")
+        problem(waiting.result(15), 503, "stopping")
+    stack.start("query")
+    stack.wait_ready("query")
