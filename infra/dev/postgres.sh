@@ -35,12 +35,28 @@ postgres_start() {
         step postgres "$LOGS/postgres-init.log" postgres_make "$folder" ||
             disk_complain "the Postgres cluster could not be made: $(say_last_line "$LOGS/postgres-init.log")" "The log: $LOGS/postgres-init.log"
     fi
+    postgres_bury "$folder/data"
     cd "$folder" || disk_complain "the folder $folder cannot be entered"
     process_start postgres "${POSTGRES_AS[@]}" "$POSTGRES_BIN/postgres" -D "$folder/data" -p "$PORT_POSTGRES" \
         -c "hba_file=$folder/pg_hba.conf" -c "config_file=$folder/postgresql.conf" $(postgres_speed)
     cd "$TOP"
     wait_until postgres $POSTGRES_READY_S postgres "$POSTGRES_BIN/pg_isready" -q -h 127.0.0.1 -p "$PORT_POSTGRES" || process_died postgres
     say_done postgres "$POSTGRES" "$began"
+}
+
+# postgres_bury DATA: after a SIGKILL the dead server may stay a zombie for as long as its parent pleases, and Postgres takes a zombie for
+# a living rival. Once the last of its backends has left DATA, its lock file goes.
+postgres_bury() {
+    local pid process tries living
+    [ -r "$1/postmaster.pid" ] && read -r pid < "$1/postmaster.pid" || return 0
+    grep -q '^State:[[:space:]]*Z' "/proc/$pid/status" 2> /dev/null || return 0
+    for tries in {1..100}; do
+        living=
+        for process in /proc/[0-9]*; do [ "$(readlink "$process/cwd" 2> /dev/null)" != "$1" ] || living=yes; done
+        [ -n "$living" ] || break
+        sleep 0.1
+    done
+    [ -n "$living" ] || rm -f "$1/postmaster.pid"
 }
 
 # postgres_speed: a stack that tests throw away need not survive a power cut.

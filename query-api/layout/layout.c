@@ -118,11 +118,11 @@ const qa_layout *qa_layout_made(bt_str trip, const bt_pg_result *trips, const bt
 bool qa_layout_select(qa_worker *worker, bt_str trip, bt_pg_result *ret_trips, bt_pg_result *ret_points, bt_err *err)
 {
     bt_pg_param params[] = { bt_pg_text(trip) };
-    if (!bt_pg_query(worker->pg, select_trip, params, 1, ret_trips, err))
+    if (!qa_worker_query(worker, select_trip, params, 1, ret_trips, err))
         return false;
     if (ret_trips->row_count == 0)
         return true;
-    if (!bt_pg_query(worker->pg, select_points, params, 1, ret_points, err))
+    if (!qa_worker_query(worker, select_points, params, 1, ret_points, err))
         return false;
     if (ret_points->row_count < 2 || ret_points->row_count > QA_POINTS_MAX)
         return bt_fail(err, BT_ERR_FATAL, 0, "trip " BT_STR_FMT " has %d points", BT_STR_ARG(trip), ret_points->row_count);

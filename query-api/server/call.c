@@ -124,7 +124,7 @@ bool qa_param_name(qa_call *call, const char *name, bt_str *ret_name)
 bool qa_select(qa_call *call, const char *sql, const bt_pg_param *params, size_t param_count, bt_pg_result *ret_rows)
 {
     bt_err err = { 0 };
-    if (bt_pg_query(call->worker->pg, sql, params, param_count, ret_rows, &err))
+    if (qa_worker_query(call->worker, sql, params, param_count, ret_rows, &err))
         return true;
     qa_refuse_failed(call, "postgres", &err);
     return false;

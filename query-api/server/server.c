@@ -205,11 +205,7 @@ bool qa_server_start(const qa_settings *settings, bt_metrics *metrics, qa_server
     collect_routes(server);
     qa_document_build(server);
     bool started = qa_work_start(&(qa_work_options){ .server = server,
-                                     .postgres_dsn = settings->postgres_dsn,
-                                     .redis_url = settings->redis_url,
                                      .thread_count = (int)settings->workers,
-                                     .postgres_timeout_ms = settings->postgres_timeout_ms,
-                                     .redis_timeout_ms = settings->redis_timeout_ms,
                                      .queue_max = settings->queue_max,
                                      .queue_limit_ms = settings->queue_limit_ms,
                                      .serve = serve_on_worker,

@@ -18,7 +18,7 @@ static bool judge(qa_call *call, const qa_token *token, identity *ret_identity, 
     }
     bt_pg_param params[] = { bt_pg_text(BT_STR(QA_TABLES_MODEL)), bt_pg_text(BT_STR(QA_TOPIC)), bt_pg_int4(token->partition), bt_pg_int8(token->offset) };
     BT_PG_RESULT rows = { 0 };
-    if (!bt_pg_query(call->worker->pg, select_id, params, BT_COUNT_OF(params), &rows, err))
+    if (!qa_worker_query(call->worker, select_id, params, BT_COUNT_OF(params), &rows, err))
         return false;
     bt_str id = rows.row_count == 1 ? bt_pg_get_str(&rows, 0, 0) : BT_STR("");
     *ret_identity = id.size != QA_TOKEN_ID_SIZE ? IDENTITY_NOT_KNOWN : memcmp(id.at, token->id, QA_TOKEN_ID_SIZE) == 0 ? IDENTITY_SAME : IDENTITY_OTHER;

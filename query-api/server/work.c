@@ -4,9 +4,9 @@
 #include "core/memory.h"
 #include "io/clock/clock.h"
 #include "io/log/log.h"
+#include "query-api/server/server.h"
 
 #include <pthread.h>
-#include <stdio.h>
 
 typedef struct thread_of {
     qa_work *work;
@@ -57,18 +57,39 @@ static void *run(void *context)
     return NULL;
 }
 
+static bt_pg *connection_of(const qa_settings *settings)
+{
+    return bt_pg_new(&(bt_pg_config){ .dsn = settings->postgres_dsn,
+        .application_name = "berth-query-api",
+        .connect_timeout_ms = (int)settings->postgres_timeout_ms,
+        .statement_timeout_ms = (int)settings->postgres_timeout_ms });
+}
+
+bool qa_worker_query(qa_worker *worker, const char *sql, const bt_pg_param *params, size_t param_count, bt_pg_result *ret_rows, bt_err *err)
+{
+    int64_t began_us = bt_clock_monotonic_us();
+    if (bt_pg_query(worker->pg, sql, params, param_count, ret_rows, err))
+        return true;
+    bool lost = (err->kind == BT_ERR_RETRY || err->kind == BT_ERR_UNKNOWN) && !bt_pg_is_connected(worker->pg);
+    bool quickly = bt_clock_monotonic_us() - began_us < worker->server->settings.postgres_timeout_ms * 1000 / 2;
+    if (!lost || !quickly || !qa_board_is_up(worker->server->board, QA_SOURCE_POSTGRES))
+        return false;
+    /* A new one also has no back-off from the time when Postgres was down. */
+    bt_pg_free(worker->pg);
+    worker->pg = connection_of(&worker->server->settings);
+    return bt_pg_query(worker->pg, sql, params, param_count, ret_rows, err);
+}
+
 static bool start_thread(qa_work *work, thread_of *thread, bt_err *err)
 {
     const qa_work_options *options = &work->options;
+    const qa_settings *settings = &options->server->settings;
     thread->work = work;
     thread->worker.server = options->server;
     bt_arena_init(&thread->worker.arena, 0);
-    thread->worker.pg = bt_pg_new(&(bt_pg_config){ .dsn = options->postgres_dsn,
-        .application_name = "berth-query-api",
-        .connect_timeout_ms = (int)options->postgres_timeout_ms,
-        .statement_timeout_ms = (int)options->postgres_timeout_ms });
+    thread->worker.pg = connection_of(settings);
     thread->worker.redis = bt_redis_new(
-        &(bt_redis_config){ .url = options->redis_url, .connect_timeout_ms = (int)options->redis_timeout_ms, .command_timeout_ms = (int)options->redis_timeout_ms }, err);
+        &(bt_redis_config){ .url = settings->redis_url, .connect_timeout_ms = (int)settings->redis_timeout_ms, .command_timeout_ms = (int)settings->redis_timeout_ms }, err);
     if (thread->worker.redis == NULL)
         return false;
     thread->runs = pthread_create(&thread->thread, NULL, run, thread) == 0;

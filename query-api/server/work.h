@@ -12,14 +12,16 @@ typedef struct qa_work qa_work;
 
 typedef struct qa_work_options {
     qa_server *server;
-    const char *postgres_dsn, *redis_url;
     int thread_count;
-    int64_t postgres_timeout_ms, redis_timeout_ms;
     int64_t queue_max;       /* calls */
     int64_t queue_limit_ms;  /* how long one may stand there */
     void (*serve)(qa_call *call);   /* on a worker's thread, call->worker set */
     void (*give_up)(qa_call *call); /* it stood too long: answer 503 */
 } qa_work_options;
+
+/* A statement on the worker's connection. All statements here only read, so one that failed for want of a connection is tried once more on a
+ * new one if the watcher finds Postgres up: a restart of Postgres, or a pooler that drops connections, is then not seen by clients. */
+bool qa_worker_query(qa_worker *worker, const char *sql, const bt_pg_param *params, size_t param_count, bt_pg_result *ret_rows, bt_err *err) BT_MUST_CHECK;
 
 bool qa_work_start(const qa_work_options *options, qa_work **ret_work, bt_err *err) BT_MUST_CHECK;
 /* False: the queue is full, the call is still the caller's to answer. Any thread. */
