@@ -16,7 +16,7 @@
 #define RECREATE_EVERY_MS 500
 #define ABANDONED_MAX 8 /* old handles whose destruction hangs; past it no new producer is made */
 #define DRAIN_AFTER_MS 1000
-#define IN_FLIGHT_DEFAULT 5
+#define IN_FLIGHT_DEFAULT 1
 #define OPEN_KBYTES_MAX 262144 /* bytes of records without a report */
 
 typedef struct slot {

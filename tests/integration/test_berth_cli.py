@@ -40,7 +40,7 @@ def log(tmp_path):
         while not acks.exists() or acks.stat().st_size < 33 * 5:
             assert time.monotonic() < end and writer.poll() is None
             time.sleep(0.05)
-        append(topic, (None, b"no key"), (b"key", None), (b"key", b"short"), (b"key", b"\x01" + bytes(30)), (b"key", bytes(40) + b"old parent"))
+        append(topic, (None, b"no key"), (b"key", None), (b"key", b"short"), (b"key", b"\x01" + bytes(30)), (b"\xff\xfe", bytes(40) + b"old parent"))
     finally:
         writer.terminate()
         assert writer.wait(60) == 0

@@ -2,11 +2,13 @@
 #include "core/digest.h"
 #include "core/memory.h"
 #include "core/schema.h"
+#include "core/utf8.h"
 #include "tools/berth/log/walk.h"
 
 #include <stdio.h>
 
 #define LIMIT_MAX 100000
+#define KEY_SHOWN_MAX 1024
 
 typedef struct tail_options {
     cli_common common;
@@ -39,7 +41,6 @@ typedef struct tailing {
     const tail_options *options;
     ring rings[WALK_PARTITIONS_MAX];
     int64_t shown[WALK_PARTITIONS_MAX];
-    bool behind[WALK_PARTITIONS_MAX]; /* has passed what was there at the beginning */
     const walk_result *result;
     bt_arena arena;
     bt_buf out;
@@ -59,6 +60,14 @@ static void write_event(tailing *t, const walk_step *step)
     bt_record_to_json(event.type->record, event.data, "data", &t->out);
 }
 
+/* A void record's key may be any bytes, and JSON takes only UTF-8. */
+static void write_key(tailing *t, bt_str key)
+{
+    size_t room = key.size < KEY_SHOWN_MAX ? key.size * 3 : KEY_SHOWN_MAX * 3;
+    char *text = bt_arena_take(&t->arena, room + 1);
+    bt_json_str(&t->out, "key", (bt_str){ text, bt_utf8_scrub(key, text, room) });
+}
+
 static void write_json(tailing *t, const walk_step *step)
 {
     const bt_record *record = step->record;
@@ -71,7 +80,7 @@ static void write_json(tailing *t, const walk_step *step)
         bt_json_str(&t->out, "void", formed ? BT_STR("parent") : BT_STR("malformed"));
     bt_json_time(&t->out, "timestamp", record->timestamp_us);
     if (formed) {
-        bt_json_str(&t->out, "key", record->key);
+        write_key(t, record->key);
         bt_json_id(&t->out, "id", bt_record_id(record->key, record->value));
         write_event(t, step);
     } else {
