@@ -94,5 +94,5 @@ EXPORTED int cnd_timedwait(cnd_t *restrict condition, mtx_t *restrict mutex, con
 EXPORTED const char *__tsan_default_suppressions(void);
 EXPORTED const char *__tsan_default_suppressions(void)
 {
-    return "race:^pthread_rwlock_destroy$\n";
+    return "race:pthread_rwlock_destroy\n";
 }
