@@ -130,7 +130,8 @@ static void take_command(bt_http_request *request)
         return;
     digest(key, command);
     bt_decision refusal = { 0 };
-    if (!intake->kind->decider->check(command, intake->decider_settings, request->arena, &refusal)) {
+    if (!intake->kind->decider->check(command, intake->decider_settings, request->arena, &refusal) ||
+        (binding->route->exists != NULL && !binding->route->exists(command->data, &refusal))) {
         bt_refusal_respond(pending, refusal.verdict, refusal.detail, refusal.field, refusal.members);
         return;
     }

@@ -12,6 +12,8 @@ typedef struct bt_command_route {
     const char *target_param;            /* {hold} or {booking}; NULL if none */
     /* Of a command that makes its stream: the id that the client chose, or an empty view to have one derived from the key. */
     bt_str (*chosen_stream)(const void *data);
+    /* What a decider cannot judge, being pure: does a name of the outer world exist? False with *ret_refusal set. NULL: nothing. */
+    bool (*exists)(const void *data, bt_decision *ret_refusal);
     int status;                          /* 201 for what was made, else 200 */
     /* Appends Location for what was made; NULL: none. made is what new ids derive from (the command's key digest). */
     void (*location)(const bt_command *command, bt_buf *out);

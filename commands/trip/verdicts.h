@@ -15,7 +15,7 @@
         "Read it again, and send the version you then see.") \
     X(TRIP_BAD_NAME, 422, "bad-name", "A name or an id has not the right form", \
         "Ids are 1 to 80 of A-Z a-z 0-9 . _ ~ -; names are not empty.") \
-    X(TRIP_BAD_TIMEZONE, 422, "bad-timezone", "The time zone has not the form of an IANA name", "Send a name as Europe/Rome or UTC.") \
+    X(TRIP_BAD_TIMEZONE, 422, "bad-timezone", "The time zone is no name of the IANA database", "Send a name as Europe/Rome or UTC.") \
     X(TRIP_BAD_POINTS, 422, "bad-points", "The points are too few, too many or not unique", \
         "Send 2 to 64 points; a stop visited twice may be told as stop@index.") \
     X(TRIP_BAD_TIMES, 422, "bad-times", "The times cannot be those of a trip", \

@@ -35,7 +35,7 @@ void bt_cursor_stop(bt_cursor *cursor, const char *format, ...)
     va_end(arguments);
 }
 
-bool bt_cursor_end_contradicts(const bt_cursor *cursor, int64_t end_offset) { return end_offset >= 0 && end_offset < cursor->at.forward.next_offset; }
+bool bt_cursor_end_contradicts(int64_t read_to, int64_t end_offset) { return end_offset >= 0 && end_offset < read_to; }
 
 static bt_cursor_verdict jumped(bt_cursor *cursor, int64_t expected, int64_t offset)
 {

@@ -60,9 +60,10 @@ int64_t bt_cursor_prove(bt_cursor *cursor);
 
 bt_cursor_verdict bt_cursor_step(bt_cursor *cursor, const bt_record *record, bt_id *ret_id);
 
-/* The partition ends at end_offset, as its leader says: an end before the position means that records were lost. One answer
- * may be early (a new leader's high watermark), so the caller asks several times before it stops. */
-bool bt_cursor_end_contradicts(const bt_cursor *cursor, int64_t end_offset);
+/* The partition ends at end_offset, as its leader says (-1: not known): an end before read_to means that records were lost. read_to is
+ * the position when the question was asked, not when it was answered: of a log that grows, every answer is old by then. One answer may be
+ * early (a new leader's high watermark), so the caller asks several times before it stops. */
+bool bt_cursor_end_contradicts(int64_t read_to, int64_t end_offset);
 
 void bt_cursor_stop(bt_cursor *cursor, const char *format, ...) BT_PRINTF(2, 3);
 

@@ -111,14 +111,13 @@ static void on_end(void *context, int32_t index, uint64_t request, int64_t end_o
 {
     bt_projector *projector = context;
     partition *part = &projector->partitions[index];
-    (void)request;
+    int64_t read_to = (int64_t)request; /* when it was asked: see tend */
     bt_watch_end(&projector->watch, index, end_offset, part->cursor.at.forward.next_offset);
     if (end_offset < 0)
         return;
-    part->early_ends = bt_cursor_end_contradicts(&part->cursor, end_offset) ? part->early_ends + 1 : 0;
+    part->early_ends = bt_cursor_end_contradicts(read_to, end_offset) ? part->early_ends + 1 : 0;
     if (part->early_ends >= EARLY_ENDS_MAX && !part->cursor.stopped[0])
-        bt_cursor_stop(&part->cursor, "lost suffix: the partition ends at offset %lld, and was read up to %lld before", (long long)end_offset,
-                       (long long)part->cursor.at.forward.next_offset);
+        bt_cursor_stop(&part->cursor, "lost suffix: the partition ends at offset %lld, and was read up to %lld before", (long long)end_offset, (long long)read_to);
 }
 
 static void on_broken(void *context, int32_t index, const bt_err *err)
@@ -261,7 +260,7 @@ static bool tend(bt_projector *projector, bt_err *err)
     if (now_us - projector->asked_us > END_EVERY_US) {
         projector->asked_us = now_us;
         for (int32_t i = 0; i < projector->partition_count; i++)
-            bt_reader_ask_end(projector->reader, i, 0);
+            bt_reader_ask_end(projector->reader, i, (uint64_t)projector->partitions[i].cursor.at.forward.next_offset);
     }
     if (!sink->tend || projector->stands_by || (projector->tended_us != 0 && now_us - projector->tended_us < every_us))
         return true;

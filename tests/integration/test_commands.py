@@ -177,6 +177,11 @@ def test_unknown_trips_holds_and_bookings_are_404(commands, trip):
     assert code(commands.post(f"/v1/trips/{trip}/holds/short/confirm"))[0] == 404
 
 
+@pytest.mark.parametrize("zone", ["Mars/Olympus", "europe/berlin", "Europe", "right/Europe/Berlin", "zone.tab", "../UTC", ""])
+def test_a_zone_that_does_not_exist_is_422_because_the_trip_could_never_be_shown(commands, zone):
+    assert code(commands.post("/v1/trips", trip_body(timezone=zone))) == (422, "bad-timezone")
+
+
 def test_times_in_the_past_and_times_that_decrease_are_422(commands):
     body = trip_body()
     body["points"][2]["arrives_at"] = body["points"][0]["arrives_at"]

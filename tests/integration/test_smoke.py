@@ -1,9 +1,12 @@
 """The stack as ./dev up leaves it: everything answers, and one booking goes all the way round."""
+import concurrent.futures
 import time
 import uuid
 
 import pytest
 import requests
+
+from conftest import Api
 
 
 def trip_body(trip):
@@ -71,3 +74,24 @@ def test_a_server_that_was_killed_comes_back_and_knows_everything(stack, api, se
     stack.wait_ready()
     assert api.get(f"/v1/trips/{trip}").status_code == 200
     assert api.post(f"/v1/trips/{trip}/holds", {"from": "A", "to": "C", "count": 4, "customer": "c"}).status_code == 201
+
+
+def test_read_models_follow_a_log_that_does_not_rest(stack, api):
+    """The end of the log that Kafka tells is always older than what was read meanwhile: that is no lost record."""
+    trip = f"smoke-{uuid.uuid4().hex[:12]}"
+    many = trip_body(trip) | {"sections": [{"name": "1", "class": "standing", "capacity": 100000}]}
+    assert api.post("/v1/trips", many).status_code == 201
+    end = time.monotonic() + 12
+
+    def buy(number):
+        client = Api(stack.api)
+        while time.monotonic() < end:
+            answer = client.post(f"/v1/trips/{trip}/holds", {"from": "A", "to": "B", "count": 1, "customer": f"c{number}"})
+            assert answer.status_code == 201, answer.text
+
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        list(pool.map(buy, range(8)))
+    assert "partition_stopped" not in stack.log("projections")
+    assert stack.is_ready("projections")
+    held = api.post(f"/v1/trips/{trip}/holds", {"from": "A", "to": "B", "count": 1, "customer": "last"})
+    assert api.get(f"/v1/trips/{trip}/holds/{held.json()['hold']}").status_code == 200

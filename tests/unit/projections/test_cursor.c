@@ -79,9 +79,10 @@ static void cursor__that_meets_an_end_before_its_position__says_so(void **unused
 {
     begin(&BT_POSITION_START);
     read_to(0, 100);
-    assert_true(bt_cursor_end_contradicts(&cursor, 99));
-    assert_false(bt_cursor_end_contradicts(&cursor, 100));
-    assert_false(bt_cursor_end_contradicts(&cursor, -1)); /* not known */
+    int64_t asked_at = cursor.at.forward.next_offset;
+    assert_true(bt_cursor_end_contradicts(asked_at, 99));
+    assert_false(bt_cursor_end_contradicts(asked_at, 100));
+    assert_false(bt_cursor_end_contradicts(asked_at, -1)); /* not known */
 }
 
 static void cursor__that_meets_a_jump__reads_again_from_the_head_and_stops_when_it_stays(void **unused)
