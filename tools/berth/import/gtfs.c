@@ -1,6 +1,7 @@
 /* gtfs - reads the six files that matter for selling seats and mends what real feeds get wrong. */
 #include "tools/berth/import/gtfs.h"
 
+#include "core/utf8.h"
 #include "tools/berth/import/table.h"
 
 #include <errno.h>
@@ -11,6 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 #include <zip.h>
+
+#define NAME_SIZE_MAX 200 /* bytes, as the API takes them */
 
 /* Names to indices; open addressing, doubled when half full. */
 typedef struct names {
@@ -128,6 +131,13 @@ bool gtfs_service_runs(const gtfs_service *service, int64_t day)
     return day >= service->first_day && day <= service->last_day && service->weekday[weekday];
 }
 
+/* A copy of at most size_max bytes that is UTF-8, whatever the feed is, and ends with a whole character. */
+static bt_str copy_text(bt_arena *arena, bt_str text, size_t size_max)
+{
+    char *copy = bt_arena_take(arena, size_max);
+    return (bt_str){ copy, bt_utf8_scrub(text, copy, size_max) };
+}
+
 static bool on_agency(void *context, const bt_str *fields, bt_err *err)
 {
     (void)err;
@@ -145,7 +155,7 @@ static bool on_stop(void *context, const bt_str *fields, bt_err *err)
         return bt_fail(err, BT_ERR_INPUT, 0, "the stop id '" BT_STR_FMT "' is over 80 bytes", BT_STR_ARG(fields[0]));
     grow((void **)&feed->stops, &l->stop_capacity, feed->stop_count, sizeof feed->stops[0]);
     feed->stops[feed->stop_count].id = bt_arena_copy(&feed->arena, fields[0]);
-    feed->stops[feed->stop_count].name = bt_arena_copy(&feed->arena, (bt_str){ fields[1].at, fields[1].size > 200 ? 200 : fields[1].size });
+    feed->stops[feed->stop_count].name = copy_text(&feed->arena, fields[1], NAME_SIZE_MAX);
     names_put(&l->stops, feed->stops[feed->stop_count].id, feed->stop_count);
     feed->stop_count++;
     return true;
@@ -156,8 +166,8 @@ static bool on_route(void *context, const bt_str *fields, bt_err *err)
     (void)err;
     loading *l = context;
     grow((void **)&l->route_names, &l->route_capacity, l->route_count, sizeof l->route_names[0]);
-    bt_str name = bt_arena_printf(&l->feed->arena, "%.40s%s%.100s", bt_arena_zero_terminated(&l->feed->arena, fields[1]),
-        fields[1].size > 0 && fields[2].size > 0 ? " " : "", bt_arena_zero_terminated(&l->feed->arena, fields[2]));
+    bt_str short_name = copy_text(&l->feed->arena, fields[1], 40), long_name = copy_text(&l->feed->arena, fields[2], 100);
+    bt_str name = bt_arena_printf(&l->feed->arena, BT_STR_FMT "%s" BT_STR_FMT, BT_STR_ARG(short_name), short_name.size > 0 && long_name.size > 0 ? " " : "", BT_STR_ARG(long_name));
     l->route_names[l->route_count] = name;
     names_put(&l->routes, bt_arena_copy(&l->feed->arena, fields[0]), l->route_count++);
     return true;
@@ -211,7 +221,7 @@ static bool on_trip(void *context, const bt_str *fields, bt_err *err)
     grow((void **)&feed->trips, &l->trip_capacity, feed->trip_count, sizeof feed->trips[0]);
     int32_t route = names_find(&l->routes, fields[3]);
     feed->trips[feed->trip_count] = (gtfs_trip){ .id = bt_arena_copy(&feed->arena, fields[0]), .service = service_of(l, fields[1]),
-        .headsign = bt_arena_copy(&feed->arena, fields[2]), .route_name = route < 0 ? (bt_str){ "", 0 } : l->route_names[route] };
+        .headsign = copy_text(&feed->arena, fields[2], NAME_SIZE_MAX), .route_name = route < 0 ? (bt_str){ "", 0 } : l->route_names[route] };
     names_put(&l->trips, feed->trips[feed->trip_count].id, feed->trip_count);
     feed->trip_count++;
     return true;
@@ -275,7 +285,8 @@ static void interpolate(gtfs_feed *feed, gtfs_trip *trip)
 
 static void mend(gtfs_feed *feed, gtfs_trip *trip)
 {
-    qsort(trip->times, (size_t)trip->time_count, sizeof trip->times[0], by_sequence);
+    if (trip->time_count > 1) /* no times: no array either */
+        qsort(trip->times, (size_t)trip->time_count, sizeof trip->times[0], by_sequence);
     for (int32_t i = 0; i < trip->time_count; i++) {
         gtfs_stop_time *time = &trip->times[i];
         if (time->arrives_s < 0)
@@ -335,9 +346,10 @@ static bool read_folder_file(loading *l, const char *name, bt_str *ret_text, bt_
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     struct stat stat;
     if (fd < 0 || fstat(fd, &stat) != 0 || (size_t)stat.st_size > GTFS_FILE_MAX) {
+        int cause = fd < 0 ? errno : EFBIG;
         if (fd >= 0)
             close(fd);
-        return bt_fail(err, BT_ERR_INPUT, ENOENT, "%s cannot be read: %s", path, strerror(errno));
+        return bt_fail(err, BT_ERR_INPUT, cause, "%s cannot be read: %s", path, strerror(cause));
     }
     char *text = bt_alloc((size_t)stat.st_size + 1);
     ssize_t size = 0, got = 1;

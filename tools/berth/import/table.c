@@ -39,8 +39,6 @@ static bool header_read(reading *r)
     bool found[TABLE_COLUMNS_MAX] = { false };
     for (size_t i = 0; i < r->at_column; i++) {
         bt_str name = field_at(r, i);
-        if (i == 0 && name.size >= 3 && memcmp(name.at, "\xef\xbb\xbf", 3) == 0)
-            name = (bt_str){ name.at + 3, name.size - 3 };
         r->place[i] = -1;
         for (size_t c = 0; c < r->column_count; c++)
             if (bt_str_is(name, r->columns[c])) {
@@ -91,6 +89,8 @@ bool table_read(const char *file_name, bt_str text, const char *const *columns, 
     struct csv_parser parser;
     if (csv_init(&parser, 0) != 0)
         return bt_fail(err, BT_ERR_FATAL, 0, "%s: the CSV parser could not start", file_name);
+    if (text.size >= 3 && memcmp(text.at, "\xef\xbb\xbf", 3) == 0) /* before the parser sees it: a quote behind a mark would not begin a quoted name */
+        text = (bt_str){ text.at + 3, text.size - 3 };
     const size_t chunk = 65536;
     for (size_t at = 0; at < text.size && !r.failed; at += chunk) {
         size_t size = text.size - at < chunk ? text.size - at : chunk;

@@ -1,6 +1,8 @@
 /* trip_body - points from the feed's times, sections from the layout. */
 #include "tools/berth/import/trip_body.h"
 
+#include "core/utf8.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -108,11 +110,11 @@ static void write_point(const gtfs_feed *feed, const gtfs_trip *trip, int32_t at
 
 void trip_body_write(const gtfs_feed *feed, const gtfs_trip *trip, bt_str id, int64_t day_start_us, const seat_layout *layout, bt_buf *out)
 {
-    char name[200];
-    int size = snprintf(name, sizeof name, BT_STR_FMT "%s" BT_STR_FMT, BT_STR_ARG(trip->route_name), trip->route_name.size > 0 && trip->headsign.size > 0 ? " to " : "", BT_STR_ARG(trip->headsign));
+    char long_name[400], name[200];
+    int size = snprintf(long_name, sizeof long_name, BT_STR_FMT "%s" BT_STR_FMT, BT_STR_ARG(trip->route_name), trip->route_name.size > 0 && trip->headsign.size > 0 ? " to " : "", BT_STR_ARG(trip->headsign));
     bt_json_open(out, NULL, '{');
     bt_json_str(out, "trip", id);
-    bt_json_str(out, "name", size > 0 ? (bt_str){ name, (size_t)size < sizeof name ? (size_t)size : sizeof name - 1 } : trip->id);
+    bt_json_str(out, "name", size > 0 ? (bt_str){ name, bt_utf8_scrub((bt_str){ long_name, (size_t)size }, name, sizeof name) } : trip->id);
     bt_json_str(out, "timezone", feed->timezone.size > 0 ? feed->timezone : BT_STR("UTC"));
     bt_json_open(out, "points", '[');
     for (int32_t i = 0; i < trip->time_count; i++)
