@@ -42,7 +42,6 @@ tests_run() {
 
 # tests_settle: the settings of a stack that meets no other.
 tests_settle() {
-    local base
     BERTH_STATE=$TESTS_STATE
     BERTH_PRESET=$TESTS_PRESET
     BERTH_DEV_THROWAWAY=1
@@ -56,13 +55,19 @@ tests_settle() {
     exec 9>&- # the tests start and stop parts by ./dev themselves
     (cd "$STATE" && rm -rf kafka/data postgres redis gateway commands projections query demo results settings ./*.conf && rm -f logs/*.log) ||
         die "what an earlier run left in $STATE cannot be removed" "Remove it by hand"
-    for base in ${BERTH_TEST_PORT_BASE:-$TESTS_PORT_BASES}; do
+    mkdir -p "$STATE/results"
+    tests_choose_ports
+}
+
+# tests_choose_ports: any base whose ports are all free, in no order, so that two runs at once hardly meet. Chosen again when the stack is
+# about to start, for the C tests before it take minutes.
+tests_choose_ports() {
+    local base
+    for base in ${BERTH_TEST_PORT_BASE:-$(shuf -e $TESTS_PORT_BASES)}; do
         BERTH_PORT_BASE=$base
         settings_load
         PARTS=$SETTINGS_PARTS
-        ! tests_ports_are_taken || continue
-        mkdir -p "$STATE/results"
-        return 0
+        tests_ports_are_taken || return 0
     done
     ports_check
 }
@@ -110,6 +115,7 @@ tests_integration() {
     local results status=0
     [ $# -gt 0 ] || set -- "$TOP/tests/integration"
     case $1 in -k) set -- "$TOP/tests/integration" "$@" ;; esac
+    stack_any_alive || tests_choose_ports
     (dev_up) || { TESTS_FAILED="$TESTS_FAILED stack"; stack_stop; return 0; }
     export BERTH_STATE BERTH_KAFKA="$KAFKA" BERTH_POSTGRES="$POSTGRES" BERTH_REDIS="$REDIS"
     if [ $# -eq 1 ] && [ -e "$TOP/tests/integration/CMakeLists.txt" ]; then tests_ctest -L '^integration$'; fi
