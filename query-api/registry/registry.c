@@ -101,6 +101,17 @@ static bool answer_config(qa_call *call)
     return true;
 }
 
+/* One rule for all, so a subject's own is the same; but only of a subject that there is. */
+static bool answer_subject_config(qa_call *call)
+{
+    bt_str subject = bt_http_param(call->http, "subject");
+    for (size_t i = 0; i < bt_schemas.version_count; i++)
+        if (bt_str_is(subject, bt_schemas.versions[i].subject))
+            return answer_config(call);
+    refuse(call, 404, 40401, "Subject not found");
+    return true;
+}
+
 static bool answer_mode(qa_call *call)
 {
     qa_answer(call, &(qa_reply){ .body = BT_STR("{\"mode\":\"READONLY\"}"), .content_type = MEDIA_TYPE });
@@ -212,7 +223,7 @@ static const qa_route routes[] = {
     { .pattern = "/subjects/{subject}/versions/{version}", .takes_any_parameter = true, .answer_now = answer_version },
     { .pattern = "/subjects/{subject}/versions/{version}/schema", .takes_any_parameter = true, .answer_now = answer_version_schema },
     { .pattern = "/config", .takes_any_parameter = true, .answer_now = answer_config },
-    { .pattern = "/config/{subject}", .takes_any_parameter = true, .answer_now = answer_config },
+    { .pattern = "/config/{subject}", .takes_any_parameter = true, .answer_now = answer_subject_config },
     { .pattern = "/mode", .takes_any_parameter = true, .answer_now = answer_mode },
 };
 extern const char qa_registry_openapi[];
