@@ -21,7 +21,7 @@ static void refuse(qa_call *call, int status, int code, const char *message)
     bt_json_i64(&json, "error_code", code);
     bt_json_str(&json, "message", bt_str_of(message));
     bt_json_close(&json, '}');
-    bt_http_respond(call->http, &(bt_http_response){ .status = status, .content_type = MEDIA_TYPE, .body = bt_buf_view(&json) });
+    bt_http_respond(qa_call_end(call), &(bt_http_response){ .status = status, .content_type = MEDIA_TYPE, .body = bt_buf_view(&json) });
     bt_buf_release(&json);
 }
 

@@ -82,12 +82,13 @@ static bool answer_now(qa_call *call)
     bt_str trip = bt_http_param(call->http, "trip");
     const qa_layout *layout;
     const qa_masks *masks;
-    if (!qa_layouts_find(call->server->layouts, trip, &layout, &masks))
+    qa_server *server = call->server; /* the call is gone once it is answered */
+    if (!qa_layouts_find(server->layouts, trip, &layout, &masks))
         return false;
     bool answered = masks != NULL && is_young(call, masks) && answer_from(call, layout, masks);
     if (answered) {
-        bt_counter_inc(call->server->seats_hits);
-        bt_counter_inc(call->server->layout_hits);
+        bt_counter_inc(server->seats_hits);
+        bt_counter_inc(server->layout_hits);
     }
     qa_masks_release(masks);
     qa_layout_release(layout);
@@ -169,11 +170,12 @@ static qa_masks *masks_of_postgres(qa_call *call, const qa_layout *layout)
 /* True: answered from what Redis has. */
 static bool answer_from_redis(qa_call *call, const qa_layout *layout)
 {
+    qa_server *server = call->server; /* the call is gone once it is answered */
     qa_masks *masks = masks_of_redis(call, layout);
     bool answered = masks != NULL && covers_tokens(call, layout, masks) && answer_from(call, layout, masks);
     if (answered) {
-        bt_counter_inc(call->server->seats_misses);
-        qa_layouts_keep_masks(call->server->layouts, layout->trip, masks);
+        bt_counter_inc(server->seats_misses);
+        qa_layouts_keep_masks(server->layouts, layout->trip, masks);
     }
     qa_masks_release(masks);
     return answered;

@@ -46,6 +46,15 @@ static bool is_known_to_client(const bt_http_request *http, bt_str etag)
     return false;
 }
 
+bt_http_request *qa_call_end(qa_call *call)
+{
+    bt_http_request *http = call->http;
+    call->http = NULL;
+    call->server = NULL;
+    call->worker = NULL;
+    return http;
+}
+
 void qa_answer(qa_call *call, const qa_reply *reply)
 {
     bt_http_pair headers[HEADERS_MAX];
@@ -61,7 +70,7 @@ void qa_answer(qa_call *call, const qa_reply *reply)
     if (reply->more.name.size > 0)
         headers[count++] = reply->more;
     bool known = is_known_to_client(call->http, reply->etag);
-    bt_http_respond(call->http, &(bt_http_response){ .status = known ? 304 : 200,
+    bt_http_respond(qa_call_end(call), &(bt_http_response){ .status = known ? 304 : 200,
                                     .content_type = known ? NULL : reply->content_type,
                                     .headers = headers,
                                     .header_count = count,
@@ -77,7 +86,7 @@ void qa_refuse(qa_call *call, const bt_problem_type *type, const char *field, co
     va_end(arguments);
     bt_assert(size >= 0);
     size = size < (int)sizeof detail ? size : (int)sizeof detail - 1;
-    bt_http_problem(call->http, &(bt_problem){ .type = type,
+    bt_http_problem(qa_call_end(call), &(bt_problem){ .type = type,
                                     .detail = { detail, (size_t)size },
                                     .field = bt_str_of(field),
                                     .retry_after_s = type->status == 503 ? 1 : 0 });

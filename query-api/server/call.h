@@ -65,11 +65,15 @@ typedef struct qa_reply {
     bt_http_pair more;         /* one further header; name empty: none */
 } qa_reply;
 
-/* Each answers the call; it must not be touched afterwards. */
+/* Each answers the call; it must not be touched afterwards, for its memory is the front's again. */
 void qa_answer(qa_call *call, const qa_reply *reply);
 void qa_refuse(qa_call *call, const bt_problem_type *type, const char *field, const char *format, ...) BT_PRINTF(4, 5);
 /* Of a statement or command that failed: 503 while the database is away, 500 for what only a bug or a wrong set-up can cause. Logs. */
 void qa_refuse_failed(qa_call *call, const char *what, const bt_err *err);
+
+/* The request, to be responded to by other means. The call's pointers are cleared, so that a handler that goes on using it fails in the
+ * first test, and not once in a while under load. */
+bt_http_request *qa_call_end(qa_call *call);
 
 /* "17" or "hold-17", in quotes. A trip's tag is its stream's version alone, for that is what If-Match of the commands compares. */
 bt_str qa_etag(qa_call *call, const char *prefix, int64_t version);
