@@ -185,7 +185,8 @@ static void on_message_error(bt_reader *reader, const rd_kafka_message_t *messag
         return;
     }
     bt_reader_stop(reader, message->partition);
-    reader->outputs.broken(reader->outputs.context, message->partition, &err);
+    if (reader->outputs.broken != NULL)
+        reader->outputs.broken(reader->outputs.context, message->partition, &err);
 }
 
 static bool is_wanted(const bt_reader *reader, int32_t partition)

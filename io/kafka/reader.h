@@ -42,7 +42,8 @@ typedef struct bt_reader_outputs {
     /* Answer to bt_reader_ask_end; end_offset (high watermark) is -1 when it was not to be had within the limit. May be NULL. */
     void (*end)(void *context, int32_t partition, uint64_t request, int64_t end_offset);
     /* Reading this partition has stopped and needs bt_reader_start again. BT_ERR_FATAL: the position is not in the log;
-     * BT_ERR_INPUT: no such topic or partition, or not allowed. What heals by itself (a broker away) is not told here. */
+     * BT_ERR_INPUT: no such topic or partition, or not allowed. What heals by itself (a broker away) is not told here.
+     * May be NULL: then the partition just falls silent. */
     void (*broken)(void *context, int32_t partition, const bt_err *err);
 } bt_reader_outputs;
 
