@@ -10,16 +10,29 @@ import collections
 import hashlib
 import json
 import sys
+import time
 
-from confluent_kafka import OFFSET_INVALID, Consumer, TopicPartition
+from confluent_kafka import OFFSET_INVALID, Consumer, KafkaException, TopicPartition
+
+
+def end_of(consumer, place, seconds=60):
+    """A broker that has just come back is not at once the leader of what it has."""
+    for attempt in range(seconds):
+        try:
+            _, end = consumer.get_watermark_offsets(place, timeout=30)
+            assert end != OFFSET_INVALID
+            return end
+        except KafkaException:
+            if attempt == seconds - 1:
+                raise
+            time.sleep(1)
 
 
 def records(bootstrap, topic, partition):
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "chain-check", "enable.auto.commit": False, "isolation.level": "read_uncommitted",
                          "auto.offset.reset": "error", "fetch.message.max.bytes": 4 << 20})  # fmt: skip
     place = TopicPartition(topic, partition, 0)
-    _, end = consumer.get_watermark_offsets(place, timeout=30)
-    assert end != OFFSET_INVALID
+    end = end_of(consumer, place)
     consumer.assign([place])
     at = 0
     while at < end:
