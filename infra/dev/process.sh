@@ -22,12 +22,26 @@ process_pid() {
 
 process_alive() { process_pid "$1" > /dev/null; }
 
+# process_end_orphans NAME: what NAME left behind when it was killed. nginx's workers outlive it and keep its port: the next nginx could not bind,
+# and nothing would stop them. They are known by their session, NAME's own; the kernel gives that number to nobody while a member lives.
+process_end_orphans() {
+    local name=$1 leader began boot file stat
+    read -r leader began boot 2> /dev/null < "$RUN/$name.pid" || return 0
+    [ "$boot" = "$(cat /proc/sys/kernel/random/boot_id)" ] && ! process_began "$leader" > /dev/null || return 0
+    for file in /proc/[0-9]*/stat; do
+        { read -r stat < "$file"; } 2> /dev/null || continue
+        set -- ${stat##*) } # state, parent, group, session
+        [ "$4" != "$leader" ] || [ "$1" = Z ] || kill -KILL "${file//[^0-9]/}" 2> /dev/null || true
+    done
+}
+
 # process_start NAME COMMAND...: runs COMMAND in a session of its own, its output in the log of that name.
 # The child writes its own pid file before it becomes COMMAND, so there is no moment in which it runs unknown.
 process_start() {
     local name=$1 tries
     shift
     process_trim_log "$LOGS/$name.log"
+    process_end_orphans "$name"
     rm -f "$RUN/$name.pid"
     setsid bash -c '
         pid_file=$1; shift

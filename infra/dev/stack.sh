@@ -79,7 +79,7 @@ stack_stop() {
     local part list= failed=
     for part in $SETTINGS_PARTS; do list="$part $list"; done
     for part in $list; do
-        ! process_alive "$part" || stack_stop_part "$part" || failed="$failed $part"
+        if process_alive "$part"; then stack_stop_part "$part" || failed="$failed $part"; else process_end_orphans "$part"; fi
         rm -f "$RUN/$part.pid.new"
     done
     [ -z "$failed" ] || die "could not stop:$failed" "Their pids are in $RUN"

@@ -1,5 +1,6 @@
 """The gateway: reads to the query API, orders to the commands, and nothing malformed to either."""
 import json
+import time
 
 import pytest
 
@@ -56,3 +57,11 @@ def test_a_server_that_is_down_is_502_with_retry_after_and_the_other_goes_on(sta
     stack.start(server)
     status, _, _ = raw_request(stack.api, request_line + b" HTTP/1.1\r\n" + HEAD + length + b"\r\n" + (b"{}" if length else b""))
     assert 400 <= status < 500
+
+
+def test_a_gateway_that_was_killed_leaves_no_worker_that_holds_its_port(stack):
+    stack.kill("gateway")
+    stack.start("gateway")
+    time.sleep(4)  # nginx tries to bind for two and a half seconds before it ends
+    assert stack.status()["parts"]["gateway"] == "running"
+    assert raw_request(stack.api, b"GET /v1/stops HTTP/1.1\r\n" + HEAD + b"\r\n")[0] == 200

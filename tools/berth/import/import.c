@@ -12,7 +12,7 @@
 #include <time.h>
 
 #define TRIES_MAX 8
-#define DAYS_MAX 1000
+#define DAYS_MAX 3660
 
 typedef struct dated_trip {
     int32_t trip;
@@ -28,6 +28,7 @@ typedef struct importing {
     int64_t from_day, to_day;
     int64_t *day_starts_us; /* of the days moved to */
     atomic_size_t next;
+    atomic_bool given_up; /* a trip was tried TRIES_MAX times and nobody answered: the others would fare no better */
     atomic_llong opened, there, failed, repeats;
     pthread_mutex_t lock;
     import_result *result;
@@ -60,8 +61,10 @@ static void open_trip(importing *import, bt_http_client *client, bt_arena *arena
         bt_clock_sleep_us(INT64_C(100000) << tries);
     }
     bt_str replayed;
-    if (!answered)
+    if (!answered) {
+        atomic_store(&import->given_up, true);
         note_failure(import, id, 0, bt_str_of(err.message));
+    }
     else if (answer.status == 201 && !bt_http_answer_header(&answer, "Idempotent-Replayed", &replayed))
         atomic_fetch_add(&import->opened, 1);
     else if (answer.status == 201 || answer.status == 409)
@@ -77,6 +80,7 @@ static void *import_some(void *context)
     bt_err err = { 0 };
     bt_http_client_options options = { .base_url = import->options->api };
     if (!bt_http_client_new(&options, &client, &err)) {
+        atomic_store(&import->given_up, true);
         note_failure(import, BT_STR("client"), 0, bt_str_of(err.message));
         return NULL;
     }
@@ -84,7 +88,7 @@ static void *import_some(void *context)
     bt_arena_init(&arena, 0);
     bt_buf body;
     bt_buf_init(&body, 1 << 20);
-    for (size_t at; (at = atomic_fetch_add(&import->next, 1)) < import->list_count;) {
+    for (size_t at; !atomic_load(&import->given_up) && (at = atomic_fetch_add(&import->next, 1)) < import->list_count;) {
         const dated_trip *dated = &import->list[at];
         const gtfs_trip *trip = &import->feed.trips[dated->trip];
         char id_text[96];
@@ -100,12 +104,45 @@ static void *import_some(void *context)
     return NULL;
 }
 
+static bool any_trip_runs(const gtfs_feed *feed, int64_t day)
+{
+    for (int32_t t = 0; t < feed->trip_count; t++)
+        if (feed->trips[t].skip_reason == NULL && gtfs_service_runs(&feed->services[feed->trips[t].service], day))
+            return true;
+    return false;
+}
+
+static int64_t first_day_with_trips(const gtfs_feed *feed)
+{
+    for (int64_t day = feed->first_day; day <= feed->last_day && day < feed->first_day + DAYS_MAX; day++)
+        if (any_trip_runs(feed, day))
+            return day;
+    return feed->first_day;
+}
+
+/* The day that it is in the feed's zone: in Brisbane tomorrow begins at 14:00 UTC. */
+static int64_t today(void)
+{
+    time_t now = time(NULL);
+    struct tm local;
+    localtime_r(&now, &local);
+    return bt_days_from_civil(local.tm_year + 1900, (unsigned)local.tm_mon + 1, (unsigned)local.tm_mday);
+}
+
+/* The zone of the process is the feed's from here on: days and their starts are counted in it. */
+static void enter_zone(gtfs_feed *feed)
+{
+    if (feed->timezone.size > 0)
+        setenv("TZ", bt_arena_zero_terminated(&feed->arena, feed->timezone), 1);
+    tzset();
+}
+
 static bool find_days(importing *import, bt_err *err)
 {
     const import_options *o = import->options;
-    time_t now = time(NULL);
-    import->from_day = import->feed.first_day;
-    import->to_day = now / 86400 + 1;
+    enter_zone(&import->feed);
+    import->from_day = first_day_with_trips(&import->feed);
+    import->to_day = today() + 1;
     if (import->feed.first_day > import->feed.last_day)
         return bt_fail(err, BT_ERR_INPUT, 0, "no service of the feed runs on any day");
     if (o->as_of != NULL) {
@@ -117,6 +154,13 @@ static bool find_days(importing *import, bt_err *err)
         return bt_fail(err, BT_ERR_INPUT, 0, "--date: '%s' is no day; write YYYY-MM-DD", o->date);
     if (o->days < 1 || o->days > DAYS_MAX)
         return bt_fail(err, BT_ERR_INPUT, 0, "--days: from 1 to %d", DAYS_MAX);
+    if (import->from_day > import->feed.last_day || import->from_day + o->days <= import->feed.first_day) {
+        int64_t year, last_year;
+        unsigned month, day, last_month, last_day;
+        bt_civil_from_days(import->feed.first_day, &year, &month, &day);
+        bt_civil_from_days(import->feed.last_day, &last_year, &last_month, &last_day);
+        return bt_fail(err, BT_ERR_INPUT, 0, "--date: the feed has trips from %04d-%02u-%02u to %04d-%02u-%02u only", (int)year, month, day, (int)last_year, last_month, last_day);
+    }
     return true;
 }
 
@@ -146,11 +190,11 @@ static void run_threads(importing *import)
     int32_t wanted = import->options->concurrency < 1 ? 1 : import->options->concurrency > 64 ? 64 : import->options->concurrency, started = 0;
     while (started < wanted && pthread_create(&threads[started], NULL, import_some, import) == 0)
         started++;
-    while (import->options->progress) {
+    while (import->options->progress && started > 0) {
         size_t at = atomic_load(&import->next);
         at = at > import->list_count ? import->list_count : at;
         fprintf(stderr, "\r  %zu of %zu trips  %3zu %%", at, import->list_count, import->list_count == 0 ? 100 : at * 100 / import->list_count);
-        if (at == import->list_count) {
+        if (at == import->list_count || atomic_load(&import->given_up)) {
             fputc('\n', stderr);
             break;
         }
@@ -177,14 +221,11 @@ bool import_gtfs(const import_options *options, import_result *ret_result, bt_er
     bool ready = seat_layout_parse(&import.layout, options->seats, err) && gtfs_feed_open(&import.feed, options->feed, err) && find_days(&import, err);
     if (ready) {
         int64_t started_us = bt_clock_monotonic_us();
-        if (import.feed.timezone.size > 0)
-            setenv("TZ", bt_arena_zero_terminated(&import.feed.arena, import.feed.timezone), 1);
-        tzset();
         list_trips(&import);
         run_threads(&import);
         ret_result->trips_opened = atomic_load(&import.opened);
         ret_result->trips_there_already = atomic_load(&import.there);
-        ret_result->trips_failed = atomic_load(&import.failed);
+        ret_result->trips_failed = atomic_load(&import.given_up) ? (int64_t)import.list_count - ret_result->trips_opened - ret_result->trips_there_already : atomic_load(&import.failed);
         ret_result->repeats = atomic_load(&import.repeats);
         ret_result->trips_skipped = import.feed.skipped_count;
         ret_result->seconds = (double)(bt_clock_monotonic_us() - started_us) / 1e6;

@@ -251,6 +251,26 @@ static void a_name__in_another_encoding__is_made_utf_8(void **unused)
     assert_str(feed.stops[0].name, "Z\xef\xbf\xbd" "rich");
 }
 
+static void the_feed_of_cairns__has_622_trips_on_a_monday_and_117199_on_all_days(void **unused)
+{
+    bt_err err = { 0 };
+    gtfs_feed cairns;
+    if (!gtfs_feed_open(&cairns, CAIRNS_FEED, &err))
+        fail_msg("%s", err.message);
+    int64_t monday, on_monday = 0, on_all = 0;
+    assert_true(gtfs_day_from_text(BT_STR("2014-06-02"), &monday));
+    for (int32_t t = 0; t < cairns.trip_count; t++)
+        for (int64_t day = cairns.first_day; day <= cairns.last_day; day++)
+            if (cairns.trips[t].skip_reason == NULL && gtfs_service_runs(&cairns.services[cairns.trips[t].service], day)) {
+                on_all++;
+                on_monday += day == monday;
+            }
+    assert_int_equal(on_monday, 622);
+    assert_int_equal(on_all, 117199); /* 118,637 by weekdays alone; nine exceptions, holidays, take 1,438 out */
+    assert_int_equal(cairns.skipped_count, 0);
+    gtfs_feed_release(&cairns);
+}
+
 int main(void)
 {
 #define IN_A_FOLDER(test) cmocka_unit_test_setup_teardown(test, begin, end)
@@ -275,6 +295,7 @@ int main(void)
         IN_A_FOLDER(a_zip__that_is_broken_or_holds_no_feed__is_told),
         IN_A_FOLDER(a_long_name__is_cut_between_characters),
         IN_A_FOLDER(a_name__in_another_encoding__is_made_utf_8),
+        cmocka_unit_test(the_feed_of_cairns__has_622_trips_on_a_monday_and_117199_on_all_days),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,77 @@
+"""`berth import gtfs` into the running system: a day of a real feed, twice; an import that breaks off; a call that cannot work."""
+import datetime
+import json
+import os
+import signal
+import subprocess
+import time
+import zipfile
+
+import pytest
+
+from conftest import TOP, wait_until
+from test_berth_cli import BERTH
+
+FEED = TOP / "data/cairns_gtfs.zip"
+FAR = datetime.date.today() + datetime.timedelta(days=200)  # no other test and no ./dev up puts trips there
+
+
+def run(*arguments, status=0):
+    done = subprocess.run([BERTH, "import", "gtfs", *arguments, "--json"], capture_output=True, text=True, timeout=300)
+    assert done.returncode == status, f"{done.returncode}: {done.stdout} {done.stderr}"
+    return json.loads(done.stdout) if done.stdout else done.stderr
+
+
+def count_of(postgres, day):
+    with postgres.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM berth.trips WHERE trip LIKE %s", (f"%-{day:%Y%m%d}",))
+        return cursor.fetchone()[0]
+
+
+def test_a_day_is_imported_once_however_often_it_is_asked_for(stack, postgres):
+    day = FAR + datetime.timedelta(days=1)
+    call = (FEED, "--api.url", stack.api, "--date", "2014-06-02", "--as-of", f"{FAR}", "--seats", "A:standard:2x2+2,S:standing:5")
+    first = run(*call)
+    assert (first["trips_opened"], first["trips_there_already"], first["trips_failed"]) == (622, 0, 0), first
+    again = run(*call)
+    assert (again["trips_opened"], again["trips_there_already"], again["trips_failed"]) == (0, 622, 0), again
+    wait_until(lambda: count_of(postgres, day) == 622, 20, "622 trips in the read model")
+
+
+def test_an_import_that_was_killed_is_run_again_and_makes_up_what_is_missing(stack, postgres):
+    as_of = FAR + datetime.timedelta(days=10)
+    call = (FEED, "--api.url", stack.api, "--date", "2014-06-02", "--as-of", f"{as_of}")
+    broken = subprocess.Popen([BERTH, "import", "gtfs", *call, "--concurrency", "1"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_until(lambda: count_of(postgres, as_of + datetime.timedelta(days=1)) > 20, 30, "some trips")
+    broken.send_signal(signal.SIGKILL)
+    broken.wait()
+    done = run(*call)
+    assert done["trips_opened"] > 0 and done["trips_there_already"] > 0 and done["trips_opened"] + done["trips_there_already"] == 622, done
+    wait_until(lambda: count_of(postgres, as_of + datetime.timedelta(days=1)) == 622, 20, "622 trips in the read model")
+
+
+def test_an_import_that_nobody_answers_gives_up(stack):
+    began = time.monotonic()
+    done = run(FEED, "--api.url", "http://127.0.0.1:1", "--date", "2014-06-02", status=1)
+    assert done["trips_failed"] == 622 and "127.0.0.1" in done["first_failure"] and time.monotonic() - began < 90, done
+
+
+@pytest.mark.parametrize("arguments, word", [((FEED, "--date", "2010-01-01"), "from 2014-"), ((FEED, "--date", "soon"), "--date"), ((FEED, "--as-of", "soon"), "--as-of"),
+                                             ((FEED, "--days", "0"), "days"), ((FEED, "--seats", "A"), "--seats"), (("/nowhere.zip",), "/nowhere.zip"), ((), "argument")])  # fmt: skip
+def test_a_call_that_cannot_work_is_told_in_a_line(arguments, word):
+    assert word in run(*arguments, status=2)
+
+
+def test_the_first_day_with_trips_is_taken_when_none_is_named(stack, tmp_path):
+    files = {
+        "agency.txt": "agency_timezone\nAustralia/Brisbane\n",
+        "stops.txt": "stop_id,stop_name\nfirst-day-a,A\nfirst-day-b,B\n",
+        "calendar.txt": "service_id,monday,tuesday,wednesday,thursday,friday,saturday,sunday,start_date,end_date\ns,0,0,1,0,0,0,0,20140601,20140630\n",
+        "trips.txt": f"trip_id,service_id\nfirst-day-{os.getpid()}-{int(time.time())},s\n",
+        "stop_times.txt": "",
+    }
+    trip = files["trips.txt"].split("\n")[1].split(",")[0]
+    files["stop_times.txt"] = f"trip_id,stop_id,stop_sequence,arrival_time,departure_time\n{trip},first-day-a,1,06:00:00,06:00:00\n{trip},first-day-b,2,,\n{trip},first-day-a,3,06:30:00,06:30:00\n"
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    assert run(tmp_path, "--api.url", stack.api)["trips_opened"] == 1
