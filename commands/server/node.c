@@ -14,8 +14,10 @@
 static void on_assigned(void *context, int32_t partition)
 {
     bt_node *node = context;
-    if (partition < node->options.partition_count)
+    if (partition < node->options.partition_count) {
+        node->slots[partition].assigned = true;
         bt_owner_on_assigned(node->slots[partition].owner, bt_clock_realtime_us());
+    }
     atomic_fetch_add(&node->assigned_count, 1);
     bt_log_info("partition.assigned", F_STR("topic", node->topic), F_I64("partition", partition));
 }
@@ -23,8 +25,10 @@ static void on_assigned(void *context, int32_t partition)
 static void on_revoked(void *context, int32_t partition)
 {
     bt_node *node = context;
-    if (partition < node->options.partition_count)
+    if (partition < node->options.partition_count) {
+        node->slots[partition].assigned = false;
         bt_owner_on_revoked(node->slots[partition].owner, bt_clock_realtime_us());
+    }
     atomic_fetch_sub(&node->assigned_count, 1);
     bt_log_info("partition.revoked", F_STR("topic", node->topic), F_I64("partition", partition));
 }
@@ -158,6 +162,7 @@ static void look_after(bt_node *node)
         owned += bt_owner_phase_of(slot->owner) == BT_OWNER_OWNING;
         read_only += bt_owner_phase_of(slot->owner) == BT_OWNER_READ_ONLY;
         bt_slot_snapshot(slot, false);
+        bt_slot_take_again(slot, bt_clock_realtime_us());
     }
     atomic_store(&node->owned_count, owned);
     atomic_store(&node->read_only_count, read_only);

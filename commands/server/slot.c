@@ -222,6 +222,25 @@ void bt_slot_serve(bt_slot *slot, int64_t now_us)
         serve_fetches(slot, now_us);
 }
 
+void bt_slot_take_again(bt_slot *slot, int64_t now_us)
+{
+    int64_t mono_us = bt_clock_monotonic_us();
+    if (!slot->assigned || bt_owner_phase_of(slot->owner) != BT_OWNER_YIELDED) {
+        slot->yielded_since_us = 0;
+        return;
+    }
+    if (slot->yielded_since_us == 0) {
+        uint32_t chance;
+        on_random(slot, &chance, sizeof chance);
+        slot->yielded_since_us = mono_us + (int64_t)(chance % (uint32_t)YIELD_FOR_US);
+        bt_log_warn("owner.yielded", F_STR("topic", slot->node->topic), F_I64("partition", slot->partition));
+    } else if (mono_us - slot->yielded_since_us > YIELD_FOR_US) {
+        slot->yielded_since_us = 0;
+        bt_log_info("owner.takes_again", F_STR("topic", slot->node->topic), F_I64("partition", slot->partition));
+        bt_owner_on_assigned(slot->owner, now_us);
+    }
+}
+
 void bt_slot_tell_metrics(bt_slot *slot)
 {
     bt_owner_stats s;

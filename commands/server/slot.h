@@ -13,6 +13,7 @@
 #include <pthread.h>
 
 #define FETCH_TIMEOUT_US INT64_C(5000000)
+#define YIELD_FOR_US INT64_C(3000000) /* and up to as much again, by chance, so that two nodes do not duel in step */
 
 typedef struct bt_slot_metrics {
     bt_gauge *phase, *height, *void_records, *next_offset, *read_offset, *waiting, *in_flight, *streams, *stopped_streams, *keys, *keys_horizon_s, *open_attempts;
@@ -23,6 +24,8 @@ typedef struct bt_slot {
     bt_node *node;
     bt_owner *owner;
     int32_t partition;
+    bool assigned;            /* the group gives it to this node now */
+    int64_t yielded_since_us; /* monotonic; 0: it has not yielded */
     bool read_wanted, reading; /* read_from was asked for and not yet done; the reader runs */
     int64_t read_offset;
     bool end_wanted;
@@ -84,6 +87,9 @@ void bt_slot_snapshot(bt_slot *slot, bool force);
 /* Does what the owner asked of the readers since the last call. */
 void bt_slot_serve(bt_slot *slot, int64_t now_us);
 void bt_slot_fetched(bt_slot *slot, const bt_record *record, int64_t now_us);
+/* A yielded owner whose partition the group still gives to this node takes over again after a while: the other was a
+ * zombie, or the group will say otherwise by then. Without this, one late OwnerTookOver would end a partition's service. */
+void bt_slot_take_again(bt_slot *slot, int64_t now_us);
 void bt_slot_tell_metrics(bt_slot *slot);
 
 bool bt_snapshot_writer_start(bt_snapshot_writer *writer, bt_err *err) BT_MUST_CHECK;

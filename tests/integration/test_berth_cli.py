@@ -100,7 +100,7 @@ def test_topics_are_made_once_and_what_differs_is_told_with_its_remedy():
     assert "as it should be" in berth("topics", "create", "--topic", name)[0]
     differs = topic_make(KAFKA)
     found = json.loads(berth("topics", "check", "--topic", differs, "--min-insync", "2", "--json", status=1)[0])
-    assert {"message.timestamp.after.max.ms", "min.insync.replicas"} <= {finding["what"] for finding in found["findings"]}
+    assert {"max.message.bytes", "min.insync.replicas"} <= {finding["what"] for finding in found["findings"]}
 
 
 @pytest.mark.parametrize("arguments", [("log", "verify"), ("topics", "create"), ("log", "tail"), ("replay", "--to-nowhere")])

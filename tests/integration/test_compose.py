@@ -53,7 +53,7 @@ def test_the_image_brings_every_library_that_the_servers_are_linked_with():
         assert binaries, f"{program} is not built"
         for library in needed_libraries(binaries[0]):
             package = owner_of(library)
-            assert package in installed or package in ("libc6", "libasan8", "libubsan1", "libgcc-s1"), f"{program} needs {library} of {package}"
+            assert package in installed or package in ("libc6", "libasan8", "libtsan2", "libubsan1", "libgcc-s1"), f"{program} needs {library} of {package}"
 
 
 def needed_libraries(binary):
