@@ -1,7 +1,7 @@
 # The project's own helpers: how C is compiled here, and what a library, a server and a test are.
 #
 #   bt_library(name SOURCES a.c ... LINK x ...)      static library; includes are from the top: "core/base.h"
-#   bt_program(name SOURCES main.c LINK x ...)       executable: <build>/bin/name, installed to bin
+#   bt_program(name SOURCES main.c LINK x ...)       executable: <build>/bin/name, installed to bin (bench/ and tests/: not)
 #   bt_embed(name symbol file)                    a text file built into library name as: extern const char symbol[]
 #   bt_test(name LABEL unit SOURCES t.c LINK x ...)  one ctest entry of cmocka tests; the label is the folder under tests/
 
@@ -57,7 +57,9 @@ function(bt_program name)
     target_link_libraries(${name} PRIVATE berth_flags ${ARG_LINK})
     set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/bin")
     add_dependencies(programs ${name})
-    install(TARGETS ${name} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+    if(NOT CMAKE_CURRENT_SOURCE_DIR MATCHES "^${CMAKE_SOURCE_DIR}/(bench|tests)(/|$)") # those run where they are built
+        install(TARGETS ${name} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+    endif()
 endfunction()
 
 # Zero-terminated. Made again when the file changes.
