@@ -75,6 +75,17 @@ def test_every_route_of_both_servers_is_in_the_document_and_no_other(document):
     assert all(set(methods) <= {"get", "post"} for methods in document["paths"].values())
 
 
+def test_every_path_is_there_behind_the_gateway(document, stack):
+    """A path that no server knows is 404 no-such-path; a path of the document is anything else."""
+    for path, operations in document["paths"].items():
+        for method in operations:
+            url = stack.api + path.replace("{", "x-").replace("}", "")
+            answer = requests.request(method, url, json={} if method == "post" else None, timeout=10)
+            assert answer.status_code < 500, f"{method} {path}: {answer.text}"
+            if answer.status_code == 404 and "json" in answer.headers["Content-Type"]:
+                assert answer.json().get("code") != "no-such-path", f"{method} {path}"
+
+
 def test_each_verdict_is_a_status_that_commands_declare(document):
     declared = set(document["paths"]["/v1/trips/{trip}/holds"]["post"]["responses"])
     assert {str(row["status"]) for row in document["x-berth-verdicts"]} <= declared

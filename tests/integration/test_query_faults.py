@@ -17,10 +17,16 @@ def test_redis_away__seat_maps_come_from_postgres_and_say_so(stack, api, query):
     booked(api, trip, start="B", end="C", **seat("1", "1B"))
     held(api, trip, "A", "C", count=2, **{"class": "second"})
     path = f"/v1/trips/{trip}/seats"
-    from_redis = wait_until(lambda: (a := api.get(path)).headers["Berth-Source"] == "redis" and a, 10, "Redis has it")
+    closed, cancelled = opened(api), opened(api)
+    for other, what, body in ((closed, "close", {}), (cancelled, "cancel", {"reason": "Flood"})):
+        booked(api, other, start="A", end="B", **seat("1", "1A"))
+        assert api.post(f"/v1/trips/{other}/{what}", body).status_code == 200
+    maps = [f"/v1/trips/{name}/seats{stretch}" for name in (trip, closed, cancelled) for stretch in ("", f"?from={name}.A&to={name}.B", f"?from={name}.B&to={name}.C")]
+    from_redis = [wait_until(lambda: (a := api.get(map_)).headers["Berth-Source"] == "redis" and a, 10, "Redis has it") for map_ in maps]
     stack.kill("redis")
-    from_postgres = wait_until(lambda: (a := query.get(path, fresh=False)).headers.get("Berth-Source") == "postgres" and a, 10, "Postgres answers")
-    assert from_postgres.json() == from_redis.json() and from_postgres.headers["ETag"] == from_redis.headers["ETag"]
+    for map_, before in zip(maps, from_redis):
+        after = wait_until(lambda: (a := query.get(map_, fresh=False)).headers.get("Berth-Source") == "postgres" and a, 10, "Postgres answers")
+        assert after.json() == before.json() and after.headers["ETag"] == before.headers["ETag"], map_
     wait_until(lambda: not ready(stack).json()["checks"][1]["ready"], 10, "readyz tells of Redis")
     assert ready(stack).status_code == 200, "without Redis it is ready all the same"
     held(api, trip, "A", "B", **seat("1", '1"C'))
