@@ -20,7 +20,7 @@ typedef struct query_settings {
 
 static const bt_setting setting_table[] = {
     { "http.listen", BT_SETTING_STR, offsetof(query_settings, http_listen), "127.0.0.1:18082", "where reads are answered: host:port" },
-    { "http.backend", BT_SETTING_CHOICE, offsetof(query_settings, http_backend), "loop", "what reads and writes HTTP; docs/decisions/0002 compares them",
+    { "http.backend", BT_SETTING_CHOICE, offsetof(query_settings, http_backend), "loop", "what reads and writes HTTP; docs/decisions/0005 compares them",
         .choices = "loop|civetweb" },
     { "http.loops", BT_SETTING_I64, offsetof(query_settings, http_loops), "2", "loop: threads that read and write; seat maps from memory are made there", .min = 1, .max = 16 },
     { "http.workers", BT_SETTING_I64, offsetof(query_settings, http_workers), "0", "civetweb: threads, one a connection, 0 for 512; loop: not used", .min = 0, .max = 4096 },

@@ -5,7 +5,7 @@
 
 static const bt_setting settings[] = {
     { "http.listen", BT_SETTING_STR, AT(http_listen), "127.0.0.1:18081", "where commands are taken: host:port" },
-    { "http.backend", BT_SETTING_CHOICE, AT(http_backend), "loop", "what reads and writes HTTP; docs/decisions/0002 compares them", .choices = "loop|civetweb" },
+    { "http.backend", BT_SETTING_CHOICE, AT(http_backend), "loop", "what reads and writes HTTP; docs/decisions/0005 compares them", .choices = "loop|civetweb" },
     { "http.workers", BT_SETTING_I64, AT(http_workers), "0", "civetweb: threads, one a connection, 0 for 512; loop: not used", .min = 0, .max = 4096 },
     { "http.body_max", BT_SETTING_I64, AT(http_body_max), "1048576", "bytes of a request's body", .min = 1024, .max = 1 << 24 },
     { "admin.listen", BT_SETTING_STR, AT(admin_listen), "127.0.0.1:18091", "health and metrics: host:port" },
