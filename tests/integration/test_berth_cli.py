@@ -83,6 +83,8 @@ def test_tail_shows_each_record_and_why_a_void_one_is_void(log):
     assert lines[0]["event"] == "LogOpened" and lines[0]["valid"]
     assert [line["offset"] for line in lines] == list(range(len(lines)))
     assert sum(line.get("void") == "malformed" for line in lines) == 4
+    shown = berth("log", "tail", "--topic", log, "--from", "0", "--limit", "100000")[0]  # text: a key of other bytes than UTF-8 is scrubbed
+    assert len(shown.splitlines()) == len(lines)
     last = berth("log", "tail", "--topic", log, "--limit", "2")[0].splitlines()
     assert len(last) == 2 and f"0@{lines[-1]['offset']}" in last[-1]
 

@@ -60,12 +60,12 @@ static void write_event(tailing *t, const walk_step *step)
     bt_record_to_json(event.type->record, event.data, "data", &t->out);
 }
 
-/* A void record's key may be any bytes, and JSON takes only UTF-8. */
-static void write_key(tailing *t, bt_str key)
+/* A void record's key may be any bytes, and JSON and terminals take only UTF-8. */
+static bt_str key_shown(tailing *t, bt_str key)
 {
     size_t room = key.size < KEY_SHOWN_MAX ? key.size * 3 : KEY_SHOWN_MAX * 3;
     char *text = bt_arena_take(&t->arena, room + 1);
-    bt_json_str(&t->out, "key", (bt_str){ text, bt_utf8_scrub(key, text, room) });
+    return (bt_str){ text, bt_utf8_scrub(key, text, room) };
 }
 
 static void write_json(tailing *t, const walk_step *step)
@@ -80,7 +80,7 @@ static void write_json(tailing *t, const walk_step *step)
         bt_json_str(&t->out, "void", formed ? BT_STR("parent") : BT_STR("malformed"));
     bt_json_time(&t->out, "timestamp", record->timestamp_us);
     if (formed) {
-        write_key(t, record->key);
+        bt_json_str(&t->out, "key", key_shown(t, record->key));
         bt_json_id(&t->out, "id", bt_record_id(record->key, record->value));
         write_event(t, step);
     } else {
@@ -104,7 +104,7 @@ static void write_text(tailing *t, const walk_step *step)
     }
     bt_event event;
     bt_err err;
-    bt_buf_str(&t->out, record->key);
+    bt_buf_str(&t->out, key_shown(t, record->key));
     if (!bt_event_decode(record->value, &t->arena, &event, &err)) {
         bt_buf_printf(&t->out, "  undecoded: %s", err.message);
         return;
