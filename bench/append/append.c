@@ -71,7 +71,8 @@ static void connect_client(bench *b)
     set(conf, "message.timeout.ms", "10000");
     if (b->o.mode == MODE_TRANSACTION)
         set(conf, "transactional.id", "bench-append");
-    rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_DR);
+    else
+        rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_DR); /* a commit tells as much, and would wait for these to be taken */
     b->client = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof why);
     if (b->client == NULL || pipe(b->pipe) != 0)
         fail("producer", why);
@@ -128,8 +129,6 @@ static void append_in_transaction(bench *b)
     }
     if (error != NULL)
         fail("transaction", rd_kafka_error_string(error));
-    for (rd_kafka_event_t *event; (event = rd_kafka_queue_poll(b->queue, 0)) != NULL;)
-        rd_kafka_event_destroy(event);
     b->appended++;
 }
 

@@ -8,4 +8,4 @@ A group is a module with
   run(bench)   yields Figure after Figure
 """
 
-GROUPS = ["book"]
+GROUPS = ["book", "latency", "postgres"]
