@@ -2,8 +2,10 @@
 import http.client
 import json
 import os
+import shutil
 import subprocess
 import time
+import urllib.request
 import uuid
 
 from .measure import Unmeasured, say
@@ -55,6 +57,20 @@ class Bench:
             stop(child)
         self.children.clear()
         self.dev("down", "--wipe", check=False)
+
+    def fresh(self):
+        """A new, empty log; the jars stay."""
+        say("a new log")
+        self.dev("down")
+        for folder in ("kafka/data", "commands", "projections", "query", "postgres", "redis"):
+            shutil.rmtree(os.path.join(self.state, folder), ignore_errors=True)
+        self.running.clear()
+        self.is_warm = False
+
+    def metric(self, name):
+        """The sum of a metric of berth-commands over its labels."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port_base + 11}/metrics", timeout=5) as answer:
+            return sum(float(line.rsplit(" ", 1)[1]) for line in answer.read().decode().splitlines() if line.startswith(name + "{"))
 
     def pid(self, part):
         with open(os.path.join(self.state, "run", f"{part}.pid")) as file:
