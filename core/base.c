@@ -71,8 +71,8 @@ bool bt_id_from_hex(bt_str hex, bt_id *ret_id)
 
 bool bt_name_is_valid(bt_str name)
 {
-    if (name.size < 1 || name.size > BT_NAME_MAX)
-        return false;
+    if (name.size < 1 || name.size > BT_NAME_MAX || bt_str_is(name, ".") || bt_str_is(name, ".."))
+        return false; /* the two dots would be taken out of a path */
     for (size_t i = 0; i < name.size; i++) {
         char c = name.at[i];
         bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');

@@ -73,7 +73,7 @@ typedef struct bt_err {
 /* Fills err (which may be NULL) and returns false, so that a failure is one line: return bt_fail(err, ...). */
 bool bt_fail(bt_err *err, bt_err_kind kind, int code, const char *format, ...) BT_PRINTF(4, 5);
 
-/* True for what ids of streams and customers may be: 1 to 80 of [A-Za-z0-9._~-]. */
+/* True for what ids of streams and customers may be: 1 to 80 of [A-Za-z0-9._~-], but not "." or "..". */
 #define BT_NAME_MAX 80
 bool bt_name_is_valid(bt_str name);
 

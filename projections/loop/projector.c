@@ -215,7 +215,10 @@ static void write_batch(bt_projector *projector)
         return;
     }
     bt_watch_wrote(&projector->watch, &projector->batch, bt_clock_monotonic_us() - began_us);
-    bt_gauge_set(projector->watch.parked, (int64_t)sink->parked_count(sink->context));
+    int64_t parked = (int64_t)sink->parked_count(sink->context);
+    if (parked > bt_gauge_value(projector->watch.parked))
+        bt_log_warn("projection.parked", F_STR("model", projector->options.model), F_I64("parked_streams", parked), F_STR("see", "berth.parked"));
+    bt_gauge_set(projector->watch.parked, parked);
     if (projector->stands_by)
         bt_log_info("projection.took_over", F_STR("model", projector->options.model));
     projector->stands_by = false;

@@ -38,6 +38,9 @@ static void name__with_other_characters_or_sizes__is_refused(void **unused)
     assert_false(bt_name_is_valid(BT_STR("")));
     assert_false(bt_name_is_valid(BT_STR("@log")));
     assert_false(bt_name_is_valid(BT_STR("a/b")));
+    assert_false(bt_name_is_valid(BT_STR(".")));
+    assert_false(bt_name_is_valid(BT_STR("..")));
+    assert_true(bt_name_is_valid(BT_STR("...")));
 }
 
 static void arena__past_its_limit__gives_null_and_is_usable_after_reset(void **unused)
