@@ -34,8 +34,7 @@ class Bench:
     def dev(self, *words, check=True):
         environment = {name: value for name, value in os.environ.items() if not name.startswith("BERTH_")}
         environment.update(BERTH_STATE=self.state, BERTH_PORT_BASE=str(self.port_base), BERTH_PRESET="release")
-        log_path = os.path.join(self.state, "bench.log")
-        os.makedirs(self.state, exist_ok=True)
+        log_path = os.path.join(TOP, "build", "bench.log")  # not in the state folder, which goes when a run fails
         with open(log_path, "a") as log:
             done = subprocess.run([os.path.join(TOP, "dev"), *words], env=environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
         if check and done.returncode != 0:
