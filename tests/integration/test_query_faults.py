@@ -82,7 +82,8 @@ def test_postgres_away__reads_are_refused_and_heal(stack, api, query):
     trip = opened(api)
     held(api, trip, "A", "B", **seat("1", "1A"))
     paths = (f"/v1/trips/{trip}", "/v1/stops", "/v1/customers/c1/bookings", "/v1/bookings/00000000000000000000000000000000")
-    assert states(api.get(f"/v1/trips/{trip}/seats"))["1A"] == "held"
+    # An earlier test emptied Redis: while it is folded again, a trip that it does not have yet is answered from Postgres.
+    wait_until(lambda: api.get(f"/v1/trips/{trip}/seats").headers["Berth-Source"] == "redis", 60, "Redis has the trip")
     stack.kill("postgres")
     for path in paths:
         began = time.monotonic()
