@@ -94,7 +94,7 @@ static bool start_node(program *p, bt_err *err)
         .snapshot_every = s->snapshot_every, .partition_count = p->partition_count, .waiting_max = (int32_t)s->waiting_max, .batch_max = (int32_t)s->batch_max,
         .batches_in_flight_max = (int32_t)s->batches_in_flight, .linger_us = s->linger_us > 0 ? (int32_t)s->linger_us : -1,
         .message_timeout_ms = (int32_t)s->message_timeout_ms, .session_timeout_ms = (int32_t)s->session_timeout_ms,
-        .command_timeout_us = s->command_timeout_ms * 1000, .metrics = p->metrics };
+        .command_timeout_us = s->command_timeout_ms * 1000, .stop_at = s->test_stop_at, .stop_after = s->test_stop_after, .metrics = p->metrics };
     return bt_node_start(&options, &p->node, err);
 }
 
@@ -114,7 +114,7 @@ static bool start(program *p, bt_err *err)
 {
     bt_admin_check checks[] = { { .name = "kafka", .is_ready = is_ready, .context = p } };
     bt_admin_options admin = { .server = "berth-commands", .version = bt_version_stamp(), .listen = p->settings.admin_listen, .checks = checks, .check_count = 1, .metrics = p->metrics };
-    return bt_commands_trip_settings(&p->settings, &p->trip, err) && find_partition_count(p, err) && start_node(p, err) && start_front(p, err) && bt_admin_start(&admin, &p->admin, err);
+    return bt_commands_test_settings_check(&p->settings, err) && bt_commands_trip_settings(&p->settings, &p->trip, err) && find_partition_count(p, err) && start_node(p, err) && start_front(p, err) && bt_admin_start(&admin, &p->admin, err);
 }
 
 static void stop(program *p)

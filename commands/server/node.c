@@ -62,6 +62,7 @@ static void on_reports(void *context, const bt_report *reports, size_t report_co
 {
     bt_node *node = context;
     int64_t now_us = bt_clock_realtime_us(), mono_us = bt_clock_monotonic_us();
+    bt_stop_hook_on_reports(&node->stop_hook, reports, report_count);
     for (size_t i = 0; i < report_count; i++) {
         const bt_report *report = &reports[i];
         bt_slot *slot = &node->slots[report->partition];
@@ -128,6 +129,7 @@ static void flush_appends(bt_node *node)
 {
     if (node->append_count == 0)
         return;
+    bt_stop_hook_on_appends(&node->stop_hook, node->appends, node->append_count);
     bt_producer_append(node->producer, node->appends, node->append_count);
     node->append_count = 0;
     bt_arena_reset(&node->append_bytes);
@@ -269,6 +271,8 @@ static void fill_in(bt_node_options *options)
 {
     options->snapshot_every = options->snapshot_every > 0 ? options->snapshot_every : 200000;
     options->waiting_max = options->waiting_max > 0 ? options->waiting_max : 8192;
+    options->stop_at = options->stop_at != NULL ? options->stop_at : "none";
+    options->stop_after = options->stop_after > 0 ? options->stop_after : 1;
     options->message_timeout_ms = options->message_timeout_ms > 0 ? options->message_timeout_ms : 10000;
 }
 
@@ -281,6 +285,7 @@ bool bt_node_start(const bt_node_options *options, bt_node **ret_node, bt_err *e
     fill_in(&node->options);
     bt_inbox_init(&node->inbox, node->options.waiting_max);
     bt_arena_init(&node->append_bytes, (size_t)1 << 30);
+    bt_assert(bt_stop_hook_init(&node->stop_hook, node->options.stop_at, node->options.stop_after));
     register_metrics(node);
     node->slots = bt_alloc((size_t)options->partition_count * sizeof node->slots[0]);
     for (int32_t p = 0; p < options->partition_count; p++)

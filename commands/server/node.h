@@ -38,6 +38,8 @@ typedef struct bt_node_options {
     int32_t batch_max, batches_in_flight_max;
     int32_t linger_us, message_timeout_ms, session_timeout_ms;
     int64_t command_timeout_us;
+    const char *stop_at;           /* tests only, see stop_hook.h [never] */
+    int64_t stop_after;            /* [1] */
     bt_metrics *metrics;
 } bt_node_options;
 

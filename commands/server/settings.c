@@ -1,6 +1,8 @@
 /* settings - one row a setting: name, default, meaning, limits. */
 #include "commands/server/settings.h"
 
+#include <stdlib.h>
+
 #define AT(field) offsetof(bt_commands_settings, field)
 
 static const bt_setting settings[] = {
@@ -25,6 +27,8 @@ static const bt_setting settings[] = {
     { "trip.hold_ttl_seconds", BT_SETTING_I64, AT(hold_ttl_s), "600", "how long a hold lasts that does not say so", .min = 1, .max = 86400 },
     { "trip.hold_ttl_max_seconds", BT_SETTING_I64, AT(hold_ttl_max_s), "3600", "how long a hold can last in all", .min = 1, .max = 86400 },
     { "trip.hold_seats_max", BT_SETTING_I64, AT(hold_places_max), "9", "seats of one hold", .min = 1, .max = TRIP_PLACES_MAX },
+    { "test.stop_at", BT_SETTING_CHOICE, AT(test_stop_at), "none", "tests only, with BERTH_TEST_HOOKS=1: the process stops itself (SIGSTOP) once, here", .choices = "none|decided|appended|acknowledged" },
+    { "test.stop_after", BT_SETTING_I64, AT(test_stop_after), "1", "at which record it does so, from 1", .min = 1, .max = 1000000000 },
     { "log.level", BT_SETTING_CHOICE, AT(log_level), "info", "how much is logged", .choices = "debug|info|warn|error" },
 };
 
@@ -44,4 +48,12 @@ bool bt_commands_trip_settings(const bt_commands_settings *from, trip_settings *
         return false;
     *ret_trip = trip;
     return true;
+}
+
+bool bt_commands_test_settings_check(const bt_commands_settings *from, bt_err *err)
+{
+    const char *allowed = getenv("BERTH_TEST_HOOKS");
+    if (strcmp(from->test_stop_at, "none") == 0 || (allowed != NULL && strcmp(allowed, "1") == 0))
+        return true;
+    return bt_fail(err, BT_ERR_INPUT, 0, "test.stop_at = %s stops the server on purpose: only a test may want that, with BERTH_TEST_HOOKS=1 in the environment", from->test_stop_at);
 }

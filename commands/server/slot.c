@@ -56,6 +56,7 @@ static void on_answer(void *context, void *token, const bt_answer *answer)
     bt_node *node = slot->node;
     bt_histogram_observe(node->answer_seconds, bt_clock_monotonic_us() - submission->submitted_mono_us);
     bt_counter_inc(node->answers[answer->kind]);
+    bt_stop_hook_on_answer(&node->stop_hook, answer->kind);
     bt_inbox_done(&node->inbox);
     submission->answered(submission, answer); /* the submission is gone after this */
 }

@@ -4,6 +4,7 @@
 #define BERTH_COMMANDS_SERVER_SLOT_H
 
 #include "commands/server/node.h"
+#include "commands/server/stop_hook.h"
 #include "commands/snapshot/snapshot.h"
 #include "io/kafka/group.h"
 #include "io/kafka/producer.h"
@@ -67,6 +68,7 @@ struct bt_node {
     size_t append_count, append_capacity;
     bt_arena append_bytes;
     uint32_t incarnation;
+    bt_stop_hook stop_hook;
     bt_snapshot_writer writer;
     pthread_t thread;
     atomic_bool stopping;
