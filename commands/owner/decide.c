@@ -365,12 +365,24 @@ int64_t owner_barrier_due(const bt_owner *owner)
         return INT64_MAX;
     int64_t wanted = bt_waiter_of_place(owner->held.next)->held_since + owner->config.barrier_after_us;
     int64_t allowed = owner->last_barrier + owner->config.barrier_every_us;
+    allowed = allowed > owner->gives_way_until ? allowed : owner->gives_way_until;
     return wanted > allowed ? wanted : allowed;
+}
+
+/* Ownership is for speed only, so whoever asks for it may have it. Without this a busy owner's appends would make each try of the
+ * other void. Only now and then, so that a node that only ever tries holds up nobody for long. */
+void owner_give_way(bt_owner *owner)
+{
+    if (owner->phase != BT_OWNER_OWNING || owner->timer - owner->gave_way < GIVE_WAY_EVERY_US)
+        return;
+    owner->gave_way = owner->timer;
+    owner->gives_way_until = owner->timer + owner->config.give_way_us;
+    owner->stats.gave_way++;
 }
 
 void owner_pump(bt_owner *owner)
 {
-    if (owner->phase != BT_OWNER_OWNING || bt_pipeline_count(&owner->open) > 0)
+    if (owner->phase != BT_OWNER_OWNING || bt_pipeline_count(&owner->open) > 0 || owner->timer < owner->gives_way_until)
         return;
     const bt_flight *first = bt_pipeline_first(&owner->pipeline);
     if (first == NULL || owner->batch - first->batch + 1 < (uint64_t)owner->config.batches_in_flight_max)

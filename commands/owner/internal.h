@@ -19,6 +19,7 @@
 #define ASK_AGAIN_US 1000000   /* an end that was asked for and did not come */
 #define BACKOFF_FIRST_US 4000
 #define BACKOFF_LAST_US 1000000
+#define GIVE_WAY_EVERY_US 1000000
 #define COMPARE_MAX 65536      /* records proved by report and not yet read back; past it, only reading proves */
 #define SWEEP_PER_RECORD 2
 #define SWEEP_PER_TICK 256
@@ -62,6 +63,9 @@ struct bt_owner {
     int64_t log_version_hoped;
     uint64_t generation, attempt, batch;
     bool took_over;        /* this assignment's OwnerTookOver is proved */
+    bool hollow;           /* follows without state: streams and keys are empty, heads and routing are true */
+    bool caught_up;
+    int64_t gives_way_until, gave_way; /* on the timer; gave_way: when it last began to */
     bool trusts_reports;   /* an own record was read back, and no error, time-out or new producer came since */
 
     /* Reading. */
@@ -113,6 +117,7 @@ void owner_hold(bt_owner *owner, bt_waiter *waiter);          /* its answer is r
 void owner_append_log_opened(bt_owner *owner);
 void owner_append_takeover(bt_owner *owner);
 void owner_append_barrier(bt_owner *owner);
+void owner_give_way(bt_owner *owner); /* another node wants to take over, and this one's appends were first */
 void owner_resend(bt_owner *owner);
 bt_flight *owner_flight_new(bt_owner *owner);
 void owner_flight_free(bt_owner *owner, bt_flight *flight);
@@ -126,11 +131,13 @@ void owner_render(bt_owner *owner, bt_stream *stream, bt_event event);
 
 /* recover.c */
 void owner_restore(bt_owner *owner);
+void owner_follow(bt_owner *owner);
 void owner_recover(bt_owner *owner);       /* an error or a time-out: read to the end, then append again */
 void owner_roll_back(bt_owner *owner, bool settled); /* takes the pipeline back; settled: void for good, else it goes to open */
 void owner_settle_open(bt_owner *owner);   /* what is open is void for good: decided again, or told so */
 void owner_at_end(bt_owner *owner);        /* goes on, if what was asked for has been read */
 void owner_ask_end(bt_owner *owner);
+bool owner_reads_to_end(const bt_owner *owner); /* has asked for the log's end, and goes on when it is there */
 void owner_take_over(bt_owner *owner);
 void owner_yield(bt_owner *owner);
 void owner_recover_tick(bt_owner *owner);

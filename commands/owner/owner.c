@@ -14,6 +14,7 @@ const char *bt_owner_phase_name(bt_owner_phase phase)
     case BT_OWNER_RECOVERING: return "recovering";
     case BT_OWNER_YIELDED: return "yielded";
     case BT_OWNER_READ_ONLY: return "read_only";
+    case BT_OWNER_FOLLOWING: return "following";
     }
     return "?";
 }
@@ -22,12 +23,13 @@ bool owner_phase_step_is_legal(bt_owner_phase from, bt_owner_phase to)
 {
     switch (to) {
     case BT_OWNER_IDLE: return from != BT_OWNER_READ_ONLY;
-    case BT_OWNER_RESTORING: return from == BT_OWNER_IDLE || from == BT_OWNER_YIELDED;
+    case BT_OWNER_RESTORING: return from == BT_OWNER_IDLE || from == BT_OWNER_YIELDED || from == BT_OWNER_FOLLOWING;
     case BT_OWNER_TAKING_OVER: return from == BT_OWNER_RESTORING || from == BT_OWNER_RECOVERING;
     case BT_OWNER_OWNING: return from == BT_OWNER_TAKING_OVER || from == BT_OWNER_RECOVERING;
     case BT_OWNER_RECOVERING: return from == BT_OWNER_TAKING_OVER || from == BT_OWNER_OWNING;
     case BT_OWNER_YIELDED: return from == BT_OWNER_TAKING_OVER || from == BT_OWNER_OWNING || from == BT_OWNER_RECOVERING;
     case BT_OWNER_READ_ONLY: return from != BT_OWNER_IDLE;
+    case BT_OWNER_FOLLOWING: return from == BT_OWNER_IDLE;
     }
     return false;
 }
@@ -52,6 +54,7 @@ static void fill_defaults(bt_owner_config *config)
     DEFAULT(command_timeout_us, 30 * 1000000);
     DEFAULT(barrier_after_us, BT_OWNER_BARRIER_AFTER_US);
     DEFAULT(barrier_every_us, BT_OWNER_BARRIER_EVERY_US);
+    DEFAULT(give_way_us, 250 * 1000);
     DEFAULT(keys_max, BT_OWNER_KEYS_MAX);
     DEFAULT(keys_ttl_us, BT_OWNER_KEYS_TTL_US);
 #undef DEFAULT
@@ -67,7 +70,7 @@ bt_owner *bt_owner_new(const bt_owner_config *config, const bt_owner_outputs *ou
     owner->schemas = bt_schemas.digest;
     owner->last_valid_offset = -1;
     owner->end_target = -1;
-    owner->last_barrier = INT64_MIN / 2;
+    owner->last_barrier = owner->gave_way = INT64_MIN / 2;
     bt_keys_init(&owner->keys, owner->config.keys_max, owner->config.keys_ttl_us);
     bt_streams_init(&owner->streams, config->decider);
     owner->undo = bt_undo_new();
@@ -193,7 +196,8 @@ void owner_read_only(bt_owner *owner, const char *name, const char *format, ...)
 void bt_owner_on_assigned(bt_owner *owner, int64_t now_us)
 {
     owner_clock(owner, now_us);
-    if (owner->phase == BT_OWNER_IDLE || owner->phase == BT_OWNER_YIELDED)
+    bt_assert(!owner->hollow);
+    if (owner->phase == BT_OWNER_IDLE || owner->phase == BT_OWNER_YIELDED || owner->phase == BT_OWNER_FOLLOWING)
         owner_restore(owner);
 }
 
@@ -209,6 +213,20 @@ void bt_owner_on_revoked(bt_owner *owner, int64_t now_us)
     owner_settle_open(owner);
 }
 
+void bt_owner_on_follow(bt_owner *owner, bool with_state, int64_t now_us)
+{
+    if (owner->phase == BT_OWNER_READ_ONLY)
+        return;
+    bt_owner_on_revoked(owner, now_us);
+    bt_assert(!owner->hollow || !with_state); /* what was let go does not come back */
+    if (!with_state && !owner->hollow) {
+        bt_streams_clear(&owner->streams);
+        bt_keys_clear(&owner->keys);
+        owner->hollow = true;
+    }
+    owner_follow(owner);
+}
+
 /* What a command is told at once, without being looked at. False: it may wait. */
 static bool refuse_at_the_door(bt_owner *owner, bt_answer_kind *ret_kind)
 {
@@ -218,6 +236,7 @@ static bool refuse_at_the_door(bt_owner *owner, bt_answer_kind *ret_kind)
     }
     switch (owner->phase) {
     case BT_OWNER_IDLE:
+    case BT_OWNER_FOLLOWING:
     case BT_OWNER_YIELDED: *ret_kind = BT_ANSWER_NOT_OWNER; return true;
     case BT_OWNER_READ_ONLY: *ret_kind = BT_ANSWER_UNAVAILABLE; return true;
     case BT_OWNER_RESTORING:
@@ -285,12 +304,14 @@ static int64_t next_on_timer(const bt_owner *owner)
     bool appending = owner->phase == BT_OWNER_OWNING || owner->phase == BT_OWNER_TAKING_OVER;
     if (appending && first != NULL)
         next = earlier(next, first->sent + owner->config.append_timeout_us);
-    bool reading = owner->phase == BT_OWNER_RESTORING || owner->phase == BT_OWNER_RECOVERING;
+    bool reading = owner_reads_to_end(owner);
     bool rechecking = owner->phase == BT_OWNER_OWNING && owner->recheck_attempt != 0;
     if (reading || rechecking)
         next = earlier(next, owner->end_asked + ASK_AGAIN_US > owner->end_after ? owner->end_asked + ASK_AGAIN_US : owner->end_after);
     if (reading && !owner->end_awaited && owner->end_target < 0)
         next = earlier(next, owner->end_after);
+    if (owner->phase == BT_OWNER_OWNING && owner->gives_way_until > owner->timer)
+        next = earlier(next, owner->gives_way_until);
     return next;
 }
 
@@ -299,12 +320,14 @@ int64_t bt_owner_next_tick_us(const bt_owner *owner)
     int64_t next = next_on_timer(owner);
     int64_t at = next == INT64_MAX ? INT64_MAX : owner->now_us + (next > owner->timer ? next - owner->timer : 0);
     const bt_stream *due = bt_streams_earliest(&owner->streams);
-    if (owner->phase == BT_OWNER_OWNING && due != NULL && bt_pipeline_count(&owner->pipeline) == 0)
+    bool decides = owner->phase == BT_OWNER_OWNING && owner->gives_way_until <= owner->timer;
+    if (decides && due != NULL && bt_pipeline_count(&owner->pipeline) == 0)
         at = earlier(at, due->deadline > owner->now_us ? due->deadline : owner->now_us);
     return at;
 }
 
 bt_owner_phase bt_owner_phase_of(const bt_owner *owner) { return owner->phase; }
+bool bt_owner_has_state(const bt_owner *owner) { return !owner->hollow; }
 
 void bt_owner_routed_to(const bt_owner *owner, bt_str *ret_node, bt_str *ret_address)
 {
@@ -327,6 +350,7 @@ void bt_owner_stats_of(const bt_owner *owner, bt_owner_stats *ret_stats)
     ret_stats->stream_count = owner->streams.count;
     ret_stats->stopped_count = owner->streams.stopped_count;
     ret_stats->ended_count = owner->streams.ended_count;
+    ret_stats->caught_up = owner->caught_up;
     ret_stats->key_count = bt_keys_count(&owner->keys);
     ret_stats->keys_horizon_us = bt_keys_horizon_us(&owner->keys, owner->proved.time_us);
 }

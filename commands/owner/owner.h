@@ -18,6 +18,10 @@
  *                                               RECOVERING ──log end reached, open appends sent again, or a barrier
  *   revoked ──▶ IDLE                                   foreign OwnerTookOver folded ──▶ YIELDED (until assigned again)
  *                                  a lost suffix, a contradiction, a failed comparison ──▶ READ_ONLY (alarm; for good)
+ *   told to follow ──▶ FOLLOWING: folds what others write, decides nothing ──assigned──▶ RESTORING, with little left to read
+ *
+ * Handing over: an owner that reads another node's takeover which its own appends have made void holds its decisions for
+ * give_way_us, so that the other's next try is valid. So a partition moves under any load, and its commands wait for some ms.
  *
  * The driver's loop: hand over all inputs that are at hand, then call bt_owner_on_batch_end once: that decides and
  * appends. Sleep until an input comes or bt_owner_next_tick_us, then bt_owner_on_tick and bt_owner_on_batch_end.
@@ -40,6 +44,7 @@ typedef enum bt_owner_phase {
     BT_OWNER_RECOVERING,  /* after an error, a time-out or a foreign record: folding to the end before it appends again */
     BT_OWNER_YIELDED,     /* another node took over: follows the log, decides nothing */
     BT_OWNER_READ_ONLY,   /* the log is not what was proved: nothing more is appended by this owner */
+    BT_OWNER_FOLLOWING,   /* not assigned: folds the log, knows who owns, decides nothing */
 } bt_owner_phase;
 
 const char *bt_owner_phase_name(bt_owner_phase phase);
@@ -114,6 +119,7 @@ typedef struct bt_owner_config {
     int64_t append_timeout_us;     /* without a report or a record read back for so long, the pipeline is dropped [12 s] */
     int64_t command_timeout_us;    /* a client waits no longer: UNAVAILABLE; the pipeline is not dropped for it [30 s] */
     int64_t barrier_after_us, barrier_every_us;
+    int64_t give_way_us;           /* held back at most so long, once each second at most, for another node's takeover [250 ms] */
     int64_t keys_max, keys_ttl_us; /* [BT_OWNER_KEYS_MAX, BT_OWNER_KEYS_TTL_US] */
 } bt_owner_config;
 
@@ -128,10 +134,14 @@ typedef enum bt_append_result {
 } bt_append_result;
 
 /* Inputs. now_us is the node's clock (microseconds since 1970); it may jump either way. */
-/* From IDLE or YIELDED; in any other phase it changes nothing. A partition that yielded and that the group still gives to
+/* From IDLE, FOLLOWING (with its state) or YIELDED; in any other phase it changes nothing. A partition that yielded and that the group still gives to
  * this node is to be assigned anew after some seconds: the other's takeover may have been a zombie's last. */
 void bt_owner_on_assigned(bt_owner *owner, int64_t now_us);
 void bt_owner_on_revoked(bt_owner *owner, int64_t now_us);  /* answers what waits with NOT_OWNER or, in flight, UNAVAILABLE */
+/* Follows the log from what is proved on, as an owner that is not assigned; from any phase but READ_ONLY, answering what waits as
+ * on_revoked does. with_state: all is folded, and being assigned later needs no restore. Without, only heads and takeovers are,
+ * so that bt_owner_routed_to is true: it takes next to no memory, the state goes, and to be assigned takes a fresh owner. */
+void bt_owner_on_follow(bt_owner *owner, bool with_state, int64_t now_us);
 /* command is borrowed until its answer. */
 void bt_owner_on_command(bt_owner *owner, const bt_command *command, void *token, int64_t now_us);
 /* generation and attempt are those of the append; late reports of old generations are fine. */
@@ -148,6 +158,8 @@ void bt_owner_on_batch_end(bt_owner *owner, int64_t now_us); /* no more inputs a
 int64_t bt_owner_next_tick_us(const bt_owner *owner);        /* on the node's clock; INT64_MAX: nothing is timed */
 
 bt_owner_phase bt_owner_phase_of(const bt_owner *owner);
+/* True when it could be assigned: it was not told to follow without its state. */
+bool bt_owner_has_state(const bt_owner *owner);
 /* Who the log says decides: the last valid OwnerTookOver. Empty before the first. Borrowed until the next input. */
 void bt_owner_routed_to(const bt_owner *owner, bt_str *ret_node, bt_str *ret_address);
 
@@ -161,11 +173,13 @@ typedef struct bt_owner_stats {
     size_t open_count;       /* dropped appends whose outcome is not settled */
     size_t stream_count, stopped_count, ended_count;
     size_t key_count;
+    bool caught_up;          /* it has read to where the log ended when it last began to read */
     int64_t keys_horizon_us; /* log time over which keys are remembered now */
     uint64_t answers[BT_ANSWER_KIND_COUNT];
     uint64_t appends, resends, barriers, deadlines; /* records sent, sent again, barriers and deadline events among the first */
     uint64_t proofs_by_report, proofs_by_reading;
-    uint64_t takeovers, yields;
+    uint64_t takeovers, yields; /* of this node */
+    uint64_t gave_way;       /* times that decisions were held back for another's takeover */
     uint64_t foreign_valid;  /* valid records of others folded while OWNING, TAKING_OVER or RECOVERING */
     uint64_t drops;          /* recoveries begun */
     uint64_t gaps;           /* reports with an offset past the next: holes read */

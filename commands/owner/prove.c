@@ -56,7 +56,6 @@ static void note_takeover(bt_owner *owner, const struct log_owner_took_over *eve
     memcpy(routed->node, event->node.at, event->node.size);
     routed->address_size = event->address.size;
     memcpy(routed->address, event->address.at, event->address.size);
-    owner->stats.takeovers++;
 }
 
 static void proved_of_log(bt_owner *owner, bt_flight *flight)
@@ -68,6 +67,7 @@ static void proved_of_log(bt_owner *owner, bt_flight *flight)
             owner_append_takeover(owner);
     } else if (flight->kind == BT_FLIGHT_TAKEOVER) {
         note_takeover(owner, flight->event.data);
+        owner->stats.takeovers++;
         owner->took_over = true;
         owner->takeovers_lost = 0;
         if (MUTANT(FORGET_KEYS_AT_TAKEOVER))
@@ -264,8 +264,11 @@ static void check_void_takeover(bt_owner *owner, const bt_record *record)
         bt_record_schema_id(record->value) != log_owner_took_over_message.schema_id)
         return;
     bt_arena_reset(&owner->work);
-    if (bt_event_decode(record->value, &owner->work, &event, NULL))
-        check_claim(owner, event.data, record->offset);
+    if (!bt_event_decode(record->value, &owner->work, &event, NULL) || !check_claim(owner, event.data, record->offset))
+        return;
+    const struct log_owner_took_over *claim = event.data;
+    if (!bt_str_equal(claim->node, owner->config.node) || !bt_str_equal(claim->address, owner->config.address))
+        owner_give_way(owner);
 }
 
 static void fold_foreign_takeover(bt_owner *owner, const struct log_owner_took_over *event, int64_t offset)
@@ -348,14 +351,14 @@ static void fold_foreign(bt_owner *owner, const bt_record *record, bt_id id)
         return;
     bt_meta meta = { .version = 0 };
     bool has_meta = bt_meta_peek(record->value, &meta);
-    if (has_meta && !bt_id_is_zero(meta.command))
+    if (has_meta && !owner->hollow && !bt_id_is_zero(meta.command))
         bt_keys_add(&owner->keys, meta.command, record->offset, owner->proved.height, owner->proved.time_us);
     if (active)
         owner->stats.foreign_valid++;
     if (bt_str_is(record->key, BT_LOG_KEY)) {
         owner->log_version = owner->log_version_hoped = meta.version;
         fold_of_log(owner, record);
-    } else {
+    } else if (!owner->hollow) {
         fold_event(owner, record);
     }
     if (owner->phase == BT_OWNER_READ_ONLY)

@@ -47,15 +47,34 @@ static void read_from_last_valid(bt_owner *owner)
     owner->outputs.read_from(owner->outputs.context, owner->read_next);
 }
 
-void owner_restore(bt_owner *owner)
+static void read_anew(bt_owner *owner, bt_owner_phase phase)
 {
-    owner_set_phase(owner, BT_OWNER_RESTORING);
+    owner_set_phase(owner, phase);
     owner->generation++;
-    owner->took_over = owner->trusts_reports = false;
+    owner->took_over = owner->trusts_reports = owner->caught_up = false;
     owner->jumps = owner->low_ends = owner->conflicts = owner->takeovers_lost = 0;
     owner->recheck_attempt = 0;
+    owner->gives_way_until = owner->timer;
     read_from_last_valid(owner);
     ask_end_after(owner, 0);
+}
+
+void owner_restore(bt_owner *owner) { read_anew(owner, BT_OWNER_RESTORING); }
+void owner_follow(bt_owner *owner) { read_anew(owner, BT_OWNER_FOLLOWING); }
+
+bool owner_reads_to_end(const bt_owner *owner)
+{
+    switch (owner->phase) {
+    case BT_OWNER_RESTORING:
+    case BT_OWNER_RECOVERING: return true;
+    case BT_OWNER_FOLLOWING: return !owner->caught_up; /* then the tail alone tells it all */
+    case BT_OWNER_IDLE:
+    case BT_OWNER_TAKING_OVER:
+    case BT_OWNER_OWNING:
+    case BT_OWNER_YIELDED:
+    case BT_OWNER_READ_ONLY: return false;
+    }
+    return false;
 }
 
 void owner_take_over(bt_owner *owner)
@@ -191,6 +210,7 @@ void owner_at_end(bt_owner *owner)
         owner->read_next < owner->end_target)
         return;
     owner->end_target = -1;
+    owner->caught_up = true;
     switch (owner->phase) {
     case BT_OWNER_RESTORING:
         owner_set_phase(owner, BT_OWNER_TAKING_OVER);
@@ -206,6 +226,7 @@ void owner_at_end(bt_owner *owner)
     case BT_OWNER_TAKING_OVER:
     case BT_OWNER_YIELDED:
     case BT_OWNER_READ_ONLY:
+    case BT_OWNER_FOLLOWING:
         break;
     }
 }
@@ -236,8 +257,7 @@ void bt_owner_on_log_end(bt_owner *owner, uint64_t request, int64_t end_offset, 
     if (!owner->end_awaited || request != owner->end_request)
         return;
     owner->end_awaited = false;
-    bool reading = owner->phase == BT_OWNER_RESTORING || owner->phase == BT_OWNER_RECOVERING;
-    if (reading && end_offset < owner->proved.next_offset && !MUTANT(LOST_SUFFIX_IGNORED)) {
+    if (owner_reads_to_end(owner) && end_offset < owner->proved.next_offset && !MUTANT(LOST_SUFFIX_IGNORED)) {
         end_too_low(owner, end_offset);
         return;
     }
@@ -248,7 +268,7 @@ void bt_owner_on_log_end(bt_owner *owner, uint64_t request, int64_t end_offset, 
 /* Asks again for an end that did not come, reads again what did not come, and ends a back-off. */
 void owner_recover_tick(bt_owner *owner)
 {
-    bool reading = owner->phase == BT_OWNER_RESTORING || owner->phase == BT_OWNER_RECOVERING;
+    bool reading = owner_reads_to_end(owner);
     bool rechecking = owner->phase == BT_OWNER_OWNING && owner->recheck_attempt != 0;
     if (!reading && !rechecking)
         return;

@@ -69,6 +69,8 @@ bool bt_owner_save(const bt_owner *owner, bt_buf *out, bt_err *err)
 {
     if (!MUTANT(SAVE_UNPROVED) && (bt_pipeline_count(&owner->pipeline) > 0 || owner->must_verify))
         return bt_fail(err, BT_ERR_RETRY, 0, "records are in flight: their events are folded, but not proved");
+    if (owner->hollow)
+        return bt_fail(err, BT_ERR_RETRY, 0, "it follows without its state: there is nothing to save");
     size_t begin = out->size;
     put_header(owner, out);
     uint64_t key_count = bt_keys_count(&owner->keys);

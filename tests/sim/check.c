@@ -235,7 +235,7 @@ static void check_states(sim_world *world, const sim_reading *log)
     for (int32_t i = 0; i < world->node_count; i++) {
         bt_owner_stats stats;
         bt_owner_stats_of(world->nodes[i].owner, &stats);
-        if (world->nodes[i].read_only || stats.proved.next_offset != world->log_count || stats.in_flight_count > 0)
+        if (world->nodes[i].read_only || !bt_owner_has_state(world->nodes[i].owner) || stats.proved.next_offset != world->log_count || stats.in_flight_count > 0)
             continue;
         if (!bt_id_equal(bt_owner_digest(world->nodes[i].owner), expected))
             world_violates(world, "n%d's state is not what the log says", i);

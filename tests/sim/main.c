@@ -94,7 +94,7 @@ static void add(sim_counts *to, const sim_counts *from)
 }
 
 #define COUNTS(X) \
-    X(runs) X(steps) X(accepted) X(refused) X(repeated) X(takeovers) X(yields) X(voids) X(gaps) X(settled) X(barriers) X(key_hits) X(drops) \
+    X(runs) X(steps) X(accepted) X(refused) X(repeated) X(takeovers) X(yields) X(gave_way) X(warm) X(cold) X(voids) X(gaps) X(settled) X(barriers) X(key_hits) X(drops) \
     X(resends) X(deadlines) \
     X(by_report) X(by_reading) X(truncations) X(snapshots) X(torn) X(jumps) X(rejected) X(lies) X(losses) X(read_only)
 

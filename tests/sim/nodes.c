@@ -205,6 +205,7 @@ void node_count(sim_node *self)
     to->by_report += stats.proofs_by_report;
     to->by_reading += stats.proofs_by_reading;
     to->yields += stats.yields;
+    to->gave_way += stats.gave_way;
     to->jumps += stats.jumps;
 }
 

@@ -35,7 +35,7 @@ void world_begin(sim_world *world, uint64_t seed, bool verbose)
     world->config = (bt_owner_config){ .decider = &toy_decider, .topic = BT_STR("seats"), .address = BT_STR("-"),
         .registry = BT_STR("berth"), .partition_count = 1,
         .waiting_max = 40, .batch_max = (int32_t)(1 + up_to(world, 6)), .batches_in_flight_max = (int32_t)(1 + up_to(world, 3)),
-        .redecide_max = one_in(world, 2) ? 1 : 5, .fetches_max = 2, .append_timeout_us = 60000, .command_timeout_us = one_in(world,
+        .redecide_max = one_in(world, 2) ? 1 : 5, .fetches_max = 2, .give_way_us = 2000, .append_timeout_us = 60000, .command_timeout_us = one_in(world,
         2) ? 50000 : 60000000,
         .keys_max = small_horizon ? 6 : 1000 };
     for (int32_t i = 0; i < world->node_count; i++) {
@@ -44,7 +44,10 @@ void world_begin(sim_world *world, uint64_t seed, bool verbose)
         node->index = i;
         node->cut_off_at = -1;
         node_start(world, node);
-        bt_owner_on_assigned(node->owner, node_now(node));
+        if (i > 0 && one_in(world, 2))
+            bt_owner_on_follow(node->owner, !one_in(world, 3), node_now(node));
+        else
+            bt_owner_on_assigned(node->owner, node_now(node));
     }
 }
 
@@ -293,20 +296,53 @@ static void restart(sim_world *world, sim_node *node)
     node_stop(node);
     node->knew_the_lost = node->saw_low_end = node->knew_the_lie = false;
     node_start(world, node);
+    if (one_in(world, 3))
+        bt_owner_on_follow(node->owner, true, node_now(node));
+    else
+        bt_owner_on_assigned(node->owner, node_now(node));
+}
+
+/* An owner that let its state go is replaced, as the server does it. */
+static void assign(sim_world *world, sim_node *node)
+{
+    bool warm = bt_owner_phase_of(node->owner) == BT_OWNER_FOLLOWING;
+    if (bt_owner_has_state(node->owner)) {
+        bt_owner_on_assigned(node->owner, node_now(node));
+        world->counts.warm += warm;
+        return;
+    }
+    node_stop(node);
+    node->knew_the_lost = node->saw_low_end = node->knew_the_lie = false;
+    node_start(world, node);
     bt_owner_on_assigned(node->owner, node_now(node));
+    world->counts.cold++;
+}
+
+static void revoke(sim_world *world, sim_node *node)
+{
+    if (one_in(world, 2))
+        bt_owner_on_follow(node->owner, bt_owner_has_state(node->owner) && !one_in(world, 4), node_now(node));
+    else
+        bt_owner_on_revoked(node->owner, node_now(node));
 }
 
 static void assign_or_revoke(sim_world *world, sim_node *node)
 {
     switch (bt_owner_phase_of(node->owner)) {
     case BT_OWNER_IDLE:
-    case BT_OWNER_YIELDED: bt_owner_on_assigned(node->owner, node_now(node)); break;
+        if (one_in(world, 4))
+            revoke(world, node);
+        else
+            assign(world, node);
+        break;
+    case BT_OWNER_YIELDED:
+    case BT_OWNER_FOLLOWING: assign(world, node); break;
     case BT_OWNER_RESTORING:
     case BT_OWNER_TAKING_OVER:
     case BT_OWNER_OWNING:
     case BT_OWNER_RECOVERING:
         if (one_in(world, 4))
-            bt_owner_on_revoked(node->owner, node_now(node));
+            revoke(world, node);
         break;
     case BT_OWNER_READ_ONLY: break;
     }

@@ -96,7 +96,7 @@ typedef struct sim_call {
 typedef struct sim_counts {
     uint64_t runs, steps, takeovers, voids, gaps, settled, barriers, key_hits, drops, truncations, snapshots, read_only, deadlines, resends,
         by_report, by_reading,
-        yields, accepted, refused, repeated, lies, losses, lost_calls, jumps, rejected, torn;
+        yields, gave_way, warm, cold, accepted, refused, repeated, lies, losses, lost_calls, jumps, rejected, torn;
 } sim_counts;
 
 typedef struct sim_world {
