@@ -75,3 +75,23 @@ def test_the_first_day_with_trips_is_taken_when_none_is_named(stack, tmp_path):
     for name, text in files.items():
         (tmp_path / name).write_text(text)
     assert run(tmp_path, "--api.url", stack.api)["trips_opened"] == 1
+
+
+def test_what_a_feed_gets_wrong_costs_only_the_trips_that_it_concerns(stack, tmp_path):
+    name = f"spoilt-{os.getpid()}-{int(time.time())}"
+    files = {
+        "agency.txt": "agency_timezone\nAustralia/Brisbane\n",
+        "stops.txt": "stop_id,stop_name\nspoilt-a,A\nspoilt-b,B\nde:08111:1,C\n",
+        "calendar.txt": "service_id,monday,tuesday,wednesday,thursday,friday,saturday,sunday,start_date,end_date\ns,1,1,1,1,1,1,1,20140601,20140630\n",
+        "trips.txt": f"trip_id,service_id\n{name}-good,s\n{name}-bad,s\n",
+        "stop_times.txt": "trip_id,stop_id,stop_sequence,arrival_time,departure_time\n\n"
+        f"{name}-good,spoilt-a,1,06:00:00,06:00:00\n{name}-good,spoilt-b,2,06:10:00,06:10:00\n"
+        f"{name}-bad,spoilt-a,1,06:00:00,06:00:00\n{name}-bad,de:08111:1,2,06:10:00,06:10:00\n",
+    }
+    for file, text in files.items():
+        (tmp_path / file).write_text(text)
+    done = run(tmp_path, "--api.url", stack.api, "--days", "2", status=1)
+    assert (done["trips_opened"], done["trips_skipped"], done["trips_failed"], len(done["left_out"])) == (2, 2, 0, 1), done
+    assert done["left_out"][0]["trip"] == f"{name}-bad" and "stop_times.txt line 6" in done["left_out"][0]["reason"] and "stops.txt (line 4)" in done["left_out"][0]["reason"], done
+    told = subprocess.run([BERTH, "import", "gtfs", tmp_path, "--api.url", stack.api, "--days", "2"], capture_output=True, text=True, timeout=300)
+    assert f"left out: {name}-bad: stop_times.txt line 6" in told.stderr and "2 were there already" in told.stdout, told

@@ -19,6 +19,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import chain_check  # noqa: E402
+from conftest import wait_until  # noqa: E402
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 WRITER = TOP / "build" / os.environ.get("BERTH_PRESET", "dev") / "tests/integration/two_writers/two_writers_writer"
@@ -42,14 +43,13 @@ class Writers:
         self.started += 1
         acks = self.folder / f"acks-{self.started}"
         command = [WRITER, "--kafka", self.bootstrap, "--topic", self.topic, "--acks", acks, *self.options]
-        self.running.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+        child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        self.running.append(child)
+        wait_until(lambda: acks.exists() or child.poll() is not None, 60, "a writer to be ready for SIGTERM, which it is once its file is there")
 
-    def wait_for_a_race(self, seconds=60):
+    def wait_for_a_race(self):
         """On a loaded machine one may not have begun before the time is over; a race needs two. (A third can lose for long: nothing is fair here.)"""
-        end = time.monotonic() + seconds
-        while sum(acks.stat().st_size > 0 for acks in self.acks()) < 2:
-            assert time.monotonic() < end, f"no two writers got to work within {seconds} s"
-            time.sleep(0.05)
+        wait_until(lambda: sum(acks.stat().st_size > 0 for acks in self.acks()) >= 2, 60, "two writers at work")
 
     def acks(self):
         return sorted(self.folder.glob("acks-*"))
@@ -116,17 +116,24 @@ def broker():
     return os.environ["BERTH_KAFKA"]
 
 
+ROUNDS_MAX = 8  # a loaded machine gives a round few races: another is run then, until one meant something
+
+
 def test_writers_that_are_paused_and_killed_leave_one_chain_that_holds_all_they_acknowledged(broker):
-    found = torment(broker, seconds=15)
-    assert found["problems"] == []
-    assert found["acknowledged"] > 100, "too little was appended for the test to mean anything"
-    assert found["void"].get("parent", 0) > 0, "no writer ever lost a race: the test is vacuous"
-    assert found["pauses"] > 0
+    for _ in range(ROUNDS_MAX):
+        found = torment(broker, seconds=15)
+        assert found["problems"] == []
+        if found["acknowledged"] > 100 and found["void"].get("parent", 0) > 0 and found["pauses"] > 0:
+            return
+    pytest.fail(f"no writer ever lost a race, or too little was appended: the test is vacuous: {found}")
 
 
 def test_the_check_finds_writers_that_acknowledge_on_the_brokers_word(broker):
-    found = torment(broker, seconds=4, options=["--ack-on-report"])
-    assert any(problem.startswith("acknowledged but not valid") for problem in found["problems"])
+    for _ in range(ROUNDS_MAX):
+        found = torment(broker, seconds=4, options=["--ack-on-report"])
+        if any(problem.startswith("acknowledged but not valid") for problem in found["problems"]):
+            return
+    pytest.fail(f"never found in {ROUNDS_MAX} rounds: {found}")
 
 
 if __name__ == "__main__":

@@ -231,8 +231,8 @@ int main(int argc, char **argv)
 {
     static writer w;
     bt_kafka_setting setting = { 0 };
+    signal(SIGTERM, on_signal); /* before the file is made: whoever sees that may end us gracefully */
     options_read(&w, &setting, argc, argv);
-    signal(SIGTERM, on_signal);
     bt_kafka_config config = { &setting, 1, "two-writers" };
     bt_err err;
     bt_wake wake;

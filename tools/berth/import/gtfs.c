@@ -14,6 +14,7 @@
 #include <zip.h>
 
 #define NAME_SIZE_MAX 200 /* bytes, as the API takes them */
+#define TRIP_ID_SIZE_MAX 70 /* bytes: with the day it must fit into 80 */
 
 /* Names to indices; open addressing, doubled when half full. */
 typedef struct names {
@@ -138,8 +139,14 @@ static bt_str copy_text(bt_arena *arena, bt_str text, size_t size_max)
     return (bt_str){ copy, bt_utf8_scrub(text, copy, size_max) };
 }
 
-static bool on_agency(void *context, const bt_str *fields, bt_err *err)
+#define SKIP(feed, trip, ...) ((trip)->skip_reason != NULL ? (void)0 : (void)((trip)->skip_reason = bt_arena_printf(&(feed)->arena, __VA_ARGS__).at)) /* the first reason stays */
+
+/* As much of a field as a message needs, and never more. */
+static bt_str cut(bt_str text) { return (bt_str){ text.at, text.size < 120 ? text.size : 120 }; }
+
+static bool on_agency(void *context, size_t line, const bt_str *fields, bt_err *err)
 {
+    (void)line;
     (void)err;
     gtfs_feed *feed = ((loading *)context)->feed;
     if (feed->timezone.size == 0)
@@ -147,22 +154,23 @@ static bool on_agency(void *context, const bt_str *fields, bt_err *err)
     return true;
 }
 
-static bool on_stop(void *context, const bt_str *fields, bt_err *err)
+static bool on_stop(void *context, size_t line, const bt_str *fields, bt_err *err)
 {
+    (void)err;
     loading *l = context;
     gtfs_feed *feed = l->feed;
-    if (fields[0].size > 80)
-        return bt_fail(err, BT_ERR_INPUT, 0, "the stop id '" BT_STR_FMT "' is over 80 bytes", BT_STR_ARG(fields[0]));
     grow((void **)&feed->stops, &l->stop_capacity, feed->stop_count, sizeof feed->stops[0]);
     feed->stops[feed->stop_count].id = bt_arena_copy(&feed->arena, fields[0]);
+    feed->stops[feed->stop_count].line = line;
     feed->stops[feed->stop_count].name = copy_text(&feed->arena, fields[1], NAME_SIZE_MAX);
     names_put(&l->stops, feed->stops[feed->stop_count].id, feed->stop_count);
     feed->stop_count++;
     return true;
 }
 
-static bool on_route(void *context, const bt_str *fields, bt_err *err)
+static bool on_route(void *context, size_t line, const bt_str *fields, bt_err *err)
 {
+    (void)line;
     (void)err;
     loading *l = context;
     grow((void **)&l->route_names, &l->route_capacity, l->route_count, sizeof l->route_names[0]);
@@ -185,8 +193,9 @@ static int32_t service_of(loading *l, bt_str id)
     return feed->service_count++;
 }
 
-static bool on_calendar(void *context, const bt_str *fields, bt_err *err)
+static bool on_calendar(void *context, size_t line, const bt_str *fields, bt_err *err)
 {
+    (void)line;
     loading *l = context;
     int32_t index = service_of(l, fields[0]); /* may move the services */
     gtfs_service *service = &l->feed->services[index];
@@ -197,8 +206,9 @@ static bool on_calendar(void *context, const bt_str *fields, bt_err *err)
     return true;
 }
 
-static bool on_calendar_date(void *context, const bt_str *fields, bt_err *err)
+static bool on_calendar_date(void *context, size_t line, const bt_str *fields, bt_err *err)
 {
+    (void)line;
     loading *l = context;
     int32_t index = service_of(l, fields[0]); /* may move the services */
     gtfs_service *service = &l->feed->services[index];
@@ -212,18 +222,19 @@ static bool on_calendar_date(void *context, const bt_str *fields, bt_err *err)
     return true;
 }
 
-static bool on_trip(void *context, const bt_str *fields, bt_err *err)
+static bool on_trip(void *context, size_t line, const bt_str *fields, bt_err *err)
 {
+    (void)err;
     loading *l = context;
     gtfs_feed *feed = l->feed;
-    if (!bt_name_is_valid(fields[0]) || fields[0].size > 70)
-        return bt_fail(err, BT_ERR_INPUT, 0, "the trip id '" BT_STR_FMT "' is not 1 to 70 of A-Z a-z 0-9 . _ ~ -", BT_STR_ARG(fields[0]));
     grow((void **)&feed->trips, &l->trip_capacity, feed->trip_count, sizeof feed->trips[0]);
     int32_t route = names_find(&l->routes, fields[3]);
-    feed->trips[feed->trip_count] = (gtfs_trip){ .id = bt_arena_copy(&feed->arena, fields[0]), .service = service_of(l, fields[1]),
+    feed->trips[feed->trip_count] = (gtfs_trip){ .line = line, .id = bt_arena_copy(&feed->arena, fields[0]), .service = service_of(l, fields[1]),
         .headsign = copy_text(&feed->arena, fields[2], NAME_SIZE_MAX), .route_name = route < 0 ? (bt_str){ "", 0 } : l->route_names[route] };
-    names_put(&l->trips, feed->trips[feed->trip_count].id, feed->trip_count);
-    feed->trip_count++;
+    gtfs_trip *trip = &feed->trips[feed->trip_count++];
+    if (!bt_name_is_valid(trip->id) || trip->id.size > TRIP_ID_SIZE_MAX)
+        SKIP(feed, trip, "trips.txt line %zu: the trip's id is not 1 to %d of A-Z a-z 0-9 . _ ~ -; give it another, there and in stop_times.txt", line, TRIP_ID_SIZE_MAX);
+    names_put(&l->trips, trip->id, feed->trip_count - 1);
     return true;
 }
 
@@ -245,16 +256,27 @@ static bool seconds_of(bt_str text, int32_t *ret_seconds)
     return true;
 }
 
-static bool on_stop_time(void *context, const bt_str *fields, bt_err *err)
+static bool on_stop_time(void *context, size_t line, const bt_str *fields, bt_err *err)
 {
+    (void)err;
     loading *l = context;
+    gtfs_feed *feed = l->feed;
     int32_t trip_index = names_find(&l->trips, fields[0]), stop = names_find(&l->stops, fields[1]);
+    if (trip_index < 0) {
+        feed->stray_line = feed->stray_count++ == 0 ? line : feed->stray_line;
+        return true;
+    }
+    gtfs_trip *trip = &feed->trips[trip_index];
     gtfs_stop_time time = { .stop = stop, .board = !bt_str_is(fields[5], "1"), .alight = !bt_str_is(fields[6], "1") };
-    if (trip_index < 0 || stop < 0)
-        return bt_fail(err, BT_ERR_INPUT, 0, "trip '" BT_STR_FMT "' or stop '" BT_STR_FMT "' is not in its own file", BT_STR_ARG(fields[0]), BT_STR_ARG(fields[1]));
-    if (!number_of(fields[2], &time.sequence) || !seconds_of(fields[3], &time.arrives_s) || !seconds_of(fields[4], &time.departs_s))
-        return bt_fail(err, BT_ERR_INPUT, 0, "stop_sequence must be a number, times must be HH:MM:SS or blank");
-    gtfs_trip *trip = &l->feed->trips[trip_index];
+    if (stop < 0)
+        SKIP(feed, trip, "stop_times.txt line %zu: the stop '" BT_STR_FMT "' is not in stops.txt; add it there, or take the row out", line, BT_STR_ARG(cut(fields[1])));
+    else if (!bt_name_is_valid(fields[1]))
+        SKIP(feed, trip, "stop_times.txt line %zu: the stop's id '" BT_STR_FMT "' is not 1 to 80 of A-Z a-z 0-9 . _ ~ -; give it another, there and in stops.txt (line %zu)", line,
+            BT_STR_ARG(cut(fields[1])), feed->stops[stop].line);
+    else if (!number_of(fields[2], &time.sequence))
+        SKIP(feed, trip, "stop_times.txt line %zu: stop_sequence '" BT_STR_FMT "' is no number; write one", line, BT_STR_ARG(cut(fields[2])));
+    else if (!seconds_of(fields[3], &time.arrives_s) || !seconds_of(fields[4], &time.departs_s))
+        SKIP(feed, trip, "stop_times.txt line %zu: the times '" BT_STR_FMT "' and '" BT_STR_FMT "' must be HH:MM:SS, or blank", line, BT_STR_ARG(cut(fields[3])), BT_STR_ARG(cut(fields[4])));
     if (trip->time_count == trip->time_capacity) {
         trip->time_capacity = trip->time_capacity == 0 ? 32 : trip->time_capacity * 2;
         trip->times = bt_resize(trip->times, (size_t)trip->time_capacity * sizeof trip->times[0]);
@@ -294,10 +316,12 @@ static void mend(gtfs_feed *feed, gtfs_trip *trip)
         if (time->departs_s < 0)
             time->departs_s = time->arrives_s;
     }
-    if (trip->time_count < 2 || trip->time_count > GTFS_POINTS_MAX)
-        trip->skip_reason = trip->time_count < 2 ? "under 2 stops" : "over 64 stops";
+    if (trip->time_count < 2)
+        SKIP(feed, trip, "trips.txt line %zu: the trip has under 2 stops in stop_times.txt; add them, or take the trip out", trip->line);
+    else if (trip->time_count > GTFS_POINTS_MAX)
+        SKIP(feed, trip, "trips.txt line %zu: the trip has %d stops, over %d; split it", trip->line, trip->time_count, GTFS_POINTS_MAX);
     else if (trip->times[0].arrives_s < 0 || trip->times[trip->time_count - 1].arrives_s < 0)
-        trip->skip_reason = "no time at its first or last stop";
+        SKIP(feed, trip, "trips.txt line %zu: the trip has no time at its first or last stop; write it into stop_times.txt", trip->line);
     if (trip->skip_reason != NULL) {
         feed->skipped_count++;
         return;

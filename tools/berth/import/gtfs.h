@@ -3,7 +3,8 @@
  * What is odd in real feeds and handled here: times that are blank (interpolated evenly between their neighbours), run
  * past 24:00 (they belong to the next day), or go backwards (raised to the time before; equal times are kept); a stop
  * that a trip visits again (the later visits are named stop@index); rules of boarding and alighting (kept: 1 is no).
- * A trip that cannot be sold (fewer than 2 or more than 64 points, no times at either end) is skipped and counted.
+ * A trip that cannot be sold (fewer than 2 or more than 64 points, no times at either end, an id or a row that makes no sense, a
+ * stop whose id the API does not take) is skipped with a reason that names the line and what to do; the other trips are not touched.
  *
  * Single thread. All strings live as long as the feed. */
 #ifndef BERTH_TOOLS_BERTH_IMPORT_GTFS_H
@@ -27,7 +28,8 @@ typedef struct gtfs_trip {
     int32_t service; /* index into services */
     gtfs_stop_time *times;
     int32_t time_count, time_capacity;
-    const char *skip_reason; /* NULL: can be sold */
+    size_t line;             /* in trips.txt */
+    const char *skip_reason; /* NULL: can be sold; else where, what, and what to do, in one line without the trip's id */
 } gtfs_trip;
 
 typedef struct gtfs_service {
@@ -41,7 +43,7 @@ typedef struct gtfs_service {
 typedef struct gtfs_feed {
     bt_arena arena;
     bt_str timezone;
-    struct { bt_str id, name; } *stops;
+    struct { bt_str id, name; size_t line; } *stops; /* line in stops.txt */
     int32_t stop_count;
     gtfs_service *services;
     int32_t service_count;
@@ -49,9 +51,12 @@ typedef struct gtfs_feed {
     int32_t trip_count;
     int64_t first_day, last_day; /* over all services; first > last when none runs */
     int32_t blank_count, raised_count, repeated_stop_count, skipped_count;
+    int32_t stray_count; /* rows of stop_times.txt whose trip is not in trips.txt */
+    size_t stray_line;   /* the first of them; 0: none */
 } gtfs_feed;
 
-/* path: a zip, or a folder with the .txt files. err names the file and line. */
+/* path: a zip, or a folder with the .txt files. err names the file and line. It fails for what spoils all trips (a file or column
+ * that is missing, a calendar that cannot be read); what spoils one trip is that trip's skip_reason. */
 bool gtfs_feed_open(gtfs_feed *feed, const char *path, bt_err *err) BT_MUST_CHECK;
 void gtfs_feed_release(gtfs_feed *feed);
 

@@ -1,6 +1,7 @@
 /* import - a list of dated trips, taken one by one by a few threads, each with a connection of its own. */
 #include "tools/berth/import/import.h"
 
+#include "core/utf8.h"
 #include "io/clock/clock.h"
 #include "io/http/client.h"
 #include "tools/berth/import/trip_body.h"
@@ -164,6 +165,32 @@ static bool find_days(importing *import, bt_err *err)
     return true;
 }
 
+/* Told once, on however many days it runs. */
+static void tell_skipped(importing *import, const gtfs_trip *trip)
+{
+    import_result *result = import->result;
+    result->told_of++;
+    if (result->told_count == IMPORT_TOLD_MAX)
+        return;
+    __typeof__(&result->told[0]) told = &result->told[result->told_count++];
+    told->trip[bt_utf8_scrub(trip->id, told->trip, sizeof told->trip - 1)] = '\0';
+    told->reason[bt_utf8_scrub(bt_str_of(trip->skip_reason), told->reason, sizeof told->reason - 1)] = '\0';
+}
+
+static void count_skipped(importing *import)
+{
+    import->result->stray_count = import->feed.stray_count;
+    import->result->stray_line = (int64_t)import->feed.stray_line;
+    for (int32_t t = 0; t < import->feed.trip_count; t++) {
+        const gtfs_trip *trip = &import->feed.trips[t];
+        int64_t before = import->result->trips_skipped;
+        for (int32_t day = 0; day < import->options->days && trip->skip_reason != NULL; day++)
+            import->result->trips_skipped += gtfs_service_runs(&import->feed.services[trip->service], import->from_day + day);
+        if (import->result->trips_skipped > before)
+            tell_skipped(import, trip);
+    }
+}
+
 /* The trips of each day, in the order of days. */
 static void list_trips(importing *import)
 {
@@ -222,12 +249,12 @@ bool import_gtfs(const import_options *options, import_result *ret_result, bt_er
     if (ready) {
         int64_t started_us = bt_clock_monotonic_us();
         list_trips(&import);
+        count_skipped(&import);
         run_threads(&import);
         ret_result->trips_opened = atomic_load(&import.opened);
         ret_result->trips_there_already = atomic_load(&import.there);
         ret_result->trips_failed = atomic_load(&import.given_up) ? (int64_t)import.list_count - ret_result->trips_opened - ret_result->trips_there_already : atomic_load(&import.failed);
         ret_result->repeats = atomic_load(&import.repeats);
-        ret_result->trips_skipped = import.feed.skipped_count;
         ret_result->seconds = (double)(bt_clock_monotonic_us() - started_us) / 1e6;
     }
     release(&import);

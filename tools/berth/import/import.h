@@ -18,10 +18,17 @@ typedef struct import_options {
     bool json, progress;
 } import_options;
 
+#define IMPORT_TOLD_MAX 10 /* of the trips left out, as many are told of one by one */
+
+/* All counts are of dated trips: a trip of the feed on one of the days asked for. */
 typedef struct import_result {
     int64_t trips_opened, trips_there_already, trips_failed, trips_skipped, repeats;
     double seconds;
     char first_failure[512];
+    struct { char trip[84]; char reason[512]; } told[IMPORT_TOLD_MAX]; /* trips of the feed that were left out: id, and where, what and what to do */
+    int32_t told_count, told_of; /* told_of: how many trips of the feed there are in all to tell of */
+    int32_t stray_count;         /* rows of stop_times.txt without a trip */
+    int64_t stray_line;          /* the first of them */
 } import_result;
 
 /* False only when nothing could be tried; what single trips met is in the result. */

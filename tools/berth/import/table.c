@@ -1,4 +1,7 @@
-/* table - libcsv gives fields one by one; this gathers a row and hands it out by the names in the header. */
+/* table - libcsv gives fields one by one; this gathers a row and hands it out by the names in the header.
+ *
+ * libcsv does not say where it is, and leaves blank lines out without a word. So it is fed line by line, and whoever reads a
+ * message finds the row at that line of the file. */
 #include "tools/berth/import/table.h"
 
 #include <csv.h>
@@ -11,7 +14,9 @@ typedef struct reading {
     bt_str fields[TABLE_COLUMNS_MAX];
     bt_buf row;                       /* the bytes of the row's fields; libcsv reuses its own buffer */
     size_t starts[TABLE_COLUMNS_MAX];
-    size_t at_column, line;
+    size_t at_column;
+    size_t line, row_line; /* of the file: the one that is being read; where its row began, 0: no row is under way */
+    bool has_header;
     table_row_fn *on_row;
     void *context;
     bt_err *err;
@@ -60,23 +65,59 @@ static bool row_read(reading *r)
         if (r->place[i] >= 0)
             r->fields[r->place[i]] = field_at(r, i);
     bt_err cause = { 0 };
-    if (r->on_row(r->context, r->fields, &cause))
+    if (r->on_row(r->context, r->row_line, r->fields, &cause))
         return true;
-    return bt_fail(r->err, cause.kind, cause.code, "%s line %zu: %s", r->file_name, r->line, cause.message);
+    return bt_fail(r->err, cause.kind, cause.code, "%s line %zu: %s", r->file_name, r->row_line, cause.message);
 }
 
 static void on_row_end(int terminator, void *context)
 {
     (void)terminator;
     reading *r = context;
-    r->line++;
+    if (!r->failed && r->row.overflow)
+        r->failed = !bt_fail(r->err, BT_ERR_INPUT, 0, "%s line %zu: the row is over 1 MiB", r->file_name, r->row_line);
     if (!r->failed)
-        r->failed = r->line == 1 ? !header_read(r) : !row_read(r);
-    if (r->line == 1)
-        for (size_t i = r->at_column; i < TABLE_COLUMNS_MAX; i++)
-            r->place[i] = -1;
+        r->failed = !(r->has_header ? row_read(r) : header_read(r));
+    for (size_t i = r->at_column; !r->has_header && i < TABLE_COLUMNS_MAX; i++)
+        r->place[i] = -1;
+    r->has_header = true;
     bt_buf_reset(&r->row);
     r->at_column = 0;
+    r->row_line = 0;
+}
+
+/* The first line with its end: LF, CRLF, or CR alone. */
+static bt_str line_of(bt_str text)
+{
+    for (size_t i = 0; i < text.size; i++)
+        if (text.at[i] == '\n' || (text.at[i] == '\r' && (i + 1 == text.size || text.at[i + 1] != '\n')))
+            return (bt_str){ text.at, i + 1 };
+    return text;
+}
+
+static bool is_blank(bt_str line)
+{
+    for (size_t i = 0; i < line.size; i++)
+        if (line.at[i] != ' ' && line.at[i] != '\t' && line.at[i] != '\r' && line.at[i] != '\n')
+            return false;
+    return true;
+}
+
+static void read_lines(reading *r, struct csv_parser *parser, bt_str text)
+{
+    while (text.size > 0 && !r->failed) {
+        bt_str line = line_of(text);
+        text = (bt_str){ text.at + line.size, text.size - line.size };
+        r->line++;
+        if (r->row_line == 0 && is_blank(line))
+            continue;
+        if (r->row_line == 0)
+            r->row_line = r->line;
+        if (csv_parse(parser, line.at, line.size, on_field, on_row_end, r) != line.size)
+            r->failed = !bt_fail(r->err, BT_ERR_INPUT, 0, "%s line %zu: %s", r->file_name, r->line, csv_strerror(csv_error(parser)));
+    }
+    if (!r->failed)
+        csv_fini(parser, on_field, on_row_end, r);
 }
 
 bool table_read(const char *file_name, bt_str text, const char *const *columns, size_t required_count, table_row_fn *on_row, void *context, bt_err *err)
@@ -91,20 +132,10 @@ bool table_read(const char *file_name, bt_str text, const char *const *columns, 
         return bt_fail(err, BT_ERR_FATAL, 0, "%s: the CSV parser could not start", file_name);
     if (text.size >= 3 && memcmp(text.at, "\xef\xbb\xbf", 3) == 0) /* before the parser sees it: a quote behind a mark would not begin a quoted name */
         text = (bt_str){ text.at + 3, text.size - 3 };
-    const size_t chunk = 65536;
-    for (size_t at = 0; at < text.size && !r.failed; at += chunk) {
-        size_t size = text.size - at < chunk ? text.size - at : chunk;
-        if (csv_parse(&parser, text.at + at, size, on_field, on_row_end, &r) != size)
-            r.failed = !bt_fail(err, BT_ERR_INPUT, 0, "%s line %zu: %s", file_name, r.line + 1, csv_strerror(csv_error(&parser)));
-    }
-    if (!r.failed)
-        csv_fini(&parser, on_field, on_row_end, &r);
+    read_lines(&r, &parser, text);
     csv_free(&parser);
-    bool overflow = r.row.overflow;
     bt_buf_release(&r.row);
-    if (!r.failed && overflow)
-        return bt_fail(err, BT_ERR_INPUT, 0, "%s: a row is over 1 MiB", file_name);
-    if (!r.failed && r.line == 0)
+    if (!r.failed && !r.has_header)
         return bt_fail(err, BT_ERR_INPUT, 0, "%s: is empty; a header row is required", file_name);
     return !r.failed;
 }

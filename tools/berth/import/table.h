@@ -8,8 +8,9 @@
 
 #define TABLE_COLUMNS_MAX 64
 
-/* fields[i] belongs to the i-th wanted column; an absent column gives an empty view. Return false to stop with err. */
-typedef bool table_row_fn(void *context, const bt_str *fields, bt_err *err);
+/* fields[i] belongs to the i-th wanted column; an absent column gives an empty view. line is that of the file at which the
+ * row begins, from 1, as an editor counts: blank lines and line ends within quotes are lines too. Return false to stop with err. */
+typedef bool table_row_fn(void *context, size_t line, const bt_str *fields, bt_err *err);
 
 /* columns: NULL-terminated names; the first required_count must be there. text: the whole file. Fields borrow until
  * the row function returns. */

@@ -23,17 +23,24 @@ static const bt_setting SETTINGS[] = {
 
 static const char *text_or_null(const char *text) { return *text == 0 ? NULL : text; }
 
-static void print_result(const gtfs_options *from, const import_result *result)
+static void print_text(const import_result *result)
 {
-    if (!from->common.json) {
-        printf("%lld trips opened, %lld were there already, %lld failed, %lld left out, in %.1f s\n", (long long)result->trips_opened,
-            (long long)result->trips_there_already, (long long)result->trips_failed, (long long)result->trips_skipped, result->seconds);
-        if (result->trips_failed > 0)
-            fprintf(stderr, "berth: the first that failed: %s\n", result->first_failure);
-        return;
-    }
+    printf("%lld trips opened, %lld were there already, %lld failed, %lld left out, in %.1f s\n", (long long)result->trips_opened,
+        (long long)result->trips_there_already, (long long)result->trips_failed, (long long)result->trips_skipped, result->seconds);
+    if (result->trips_failed > 0)
+        fprintf(stderr, "berth: the first that failed: %s\n", result->first_failure);
+    for (int32_t i = 0; i < result->told_count; i++)
+        fprintf(stderr, "berth: left out: %s: %s\n", result->told[i].trip, result->told[i].reason);
+    if (result->told_of > result->told_count)
+        fprintf(stderr, "berth: left out: %d more trips of the feed\n", result->told_of - result->told_count);
+    if (result->stray_count > 0)
+        fprintf(stderr, "berth: %d rows of stop_times.txt, the first in line %lld, name no trip of trips.txt\n", result->stray_count, (long long)result->stray_line);
+}
+
+static void print_json(const import_result *result)
+{
     bt_buf out;
-    bt_buf_init(&out, 8192);
+    bt_buf_init(&out, 65536);
     bt_json_open(&out, NULL, '{');
     bt_json_i64(&out, "trips_opened", result->trips_opened);
     bt_json_i64(&out, "trips_there_already", result->trips_there_already);
@@ -42,6 +49,16 @@ static void print_result(const gtfs_options *from, const import_result *result)
     bt_json_i64(&out, "repeats", result->repeats);
     bt_json_double(&out, "seconds", result->seconds);
     bt_json_str(&out, "first_failure", bt_str_of(result->first_failure));
+    bt_json_open(&out, "left_out", '[');
+    for (int32_t i = 0; i < result->told_count; i++) {
+        bt_json_open(&out, NULL, '{');
+        bt_json_str(&out, "trip", bt_str_of(result->told[i].trip));
+        bt_json_str(&out, "reason", bt_str_of(result->told[i].reason));
+        bt_json_close(&out, '}');
+    }
+    bt_json_close(&out, ']');
+    bt_json_i64(&out, "left_out_not_told", result->told_of - result->told_count);
+    bt_json_i64(&out, "stray_rows", result->stray_count);
     bt_json_close(&out, '}');
     printf("%.*s\n", BT_STR_ARG(bt_buf_view(&out)));
     bt_buf_release(&out);
@@ -56,8 +73,11 @@ static int run_gtfs(const cli_call *call)
     bt_err err;
     if (!import_gtfs(&options, &result, &err))
         return cli_fail(&err);
-    print_result(from, &result);
-    return result.trips_failed > 0 ? CLI_FOUND : CLI_OK;
+    if (from->common.json)
+        print_json(&result);
+    else
+        print_text(&result);
+    return result.trips_failed > 0 || result.trips_skipped > 0 ? CLI_FOUND : CLI_OK;
 }
 
 const cli_verb import_gtfs_verb = {
@@ -69,7 +89,8 @@ const cli_verb import_gtfs_verb = {
             "makes nothing twice. The feed's days are moved, weekday by weekday as they stand, to begin on the day after --as-of.\n\n"
             "  berth import gtfs feed.zip                                            one day, tomorrow\n"
             "  berth import gtfs feed.zip --date 2026-11-23 --days 7 --seats 'A:standard:20x2+2,S:standing:30'\n\n"
-            "Exit status 0: every trip is open; 1: some were not taken (the first is told; run it again); 2: the feed or the call is wrong.\n",
+            "A trip that cannot be sold as the feed has it is left out, and told of with its id, the line and what to do; the others are opened.\n\n"
+            "Exit status 0: every trip is open; 1: some were left out, or were not taken (the first is told; run it again); 2: the feed or the call is wrong.\n",
     .word_count = 1,
     .options_size = sizeof(gtfs_options),
     .settings = SETTINGS,

@@ -34,6 +34,18 @@ static void open__with_a_stop_visited_twice__tells_the_visits_apart(void **unuse
     THEN(OPENED(.stops = "A B@1 C B@3 D@4 D@5"));
 }
 
+/* The index comes on top of the 80 bytes that an id may have; the layout and the schema have room for it. */
+static void open__with_a_stop_of_80_bytes_visited_twice__has_room_for_the_index(void **unused)
+{
+    char id[81], given[400], made[400];
+    memset(id, 'x', 80);
+    id[80] = '\0';
+    snprintf(given, sizeof given, "%s B %s", id, id);
+    snprintf(made, sizeof made, "%s@0 B %s@2", id, id);
+    WHEN(OPEN(.stops = given));
+    THEN(OPENED(.stops = made));
+}
+
 static void open__with_visits_already_told_apart__keeps_them(void **unused)
 {
     WHEN(OPEN(.stops = "A B@1 C B@7 D"));
@@ -199,6 +211,7 @@ int main(void)
         SCENARIO(open__is_answered_with_the_points_and_what_is_for_sale),
         SCENARIO(open__of_an_open_trip__is_refused),
         SCENARIO(open__with_a_stop_visited_twice__tells_the_visits_apart),
+        SCENARIO(open__with_a_stop_of_80_bytes_visited_twice__has_room_for_the_index),
         SCENARIO(open__with_visits_already_told_apart__keeps_them),
         SCENARIO(open__with_an_index_that_names_two_points__is_refused),
         SCENARIO(open__with_equal_times__is_accepted),

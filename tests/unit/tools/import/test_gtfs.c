@@ -200,20 +200,73 @@ static void a_missing_column_or_file__is_named(void **unused)
     feed_refused("stops.txt");
 }
 
-static void a_row__that_makes_no_sense__is_told_with_its_file_and_line(void **unused)
+/* Two trips, of which the feed spoils t; u is as it should be. */
+static const gtfs_trip *spoilt(const char *rows)
 {
-    static const struct { const char *rows, *word; } bad[] = {
-        { "t,1,a,06:00:00,06:00:00,,\nt,x,b,06:10:00,06:10:00,,\n", "stop_times.txt line 3" },
-        { "t,1,a,6 am,06:00:00,,\n", "stop_times.txt line 2" }, { "t,1,a,06:60:00,06:00:00,,\n", "HH:MM:SS" }, { "t,1,a,-6:00:00,06:00:00,,\n", "HH:MM:SS" },
-        { "u,1,a,06:00:00,06:00:00,,\n", "'u'" }, { "t,1,z,06:00:00,06:00:00,,\n", "'z'" },
+    char text[4096];
+    snprintf(text, sizeof text, "%su,1,a,06:00:00,06:00:00,,\nu,2,b,06:10:00,06:10:00,,\n", rows);
+    feed_write("trips.txt", "route_id,service_id,trip_id,trip_headsign\nr,s,t,Harbour\nr,s,u,Harbour\n");
+    feed_times(text);
+    feed_open(&feed);
+    assert_null(feed.trips[1].skip_reason);
+    assert_int_equal(feed.skipped_count, 1);
+    return &feed.trips[0];
+}
+
+static void a_row__that_makes_no_sense__costs_its_trip_alone_and_is_told_with_its_line(void **unused)
+{
+    static const struct { const char *rows, *where, *what; } bad[] = {
+        { "t,1,a,06:00:00,06:00:00,,\nt,x,b,06:10:00,06:10:00,,\n", "stop_times.txt line 3: ", "'x'" },
+        { "t,1,a,6 am,06:00:00,,\n", "stop_times.txt line 2: ", "HH:MM:SS" }, { "t,1,a,06:60:00,06:00:00,,\n", "line 2: ", "HH:MM:SS" },
+        { "t,1,a,-6:00:00,06:00:00,,\n", "line 2: ", "HH:MM:SS" },
+        { "t,1,a,06:00:00,06:00:00,,\nt,1,z,06:00:00,06:00:00,,\n", "line 3: ", "'z' is not in stops.txt" },
     };
     for (size_t i = 0; i < BT_COUNT_OF(bad); i++) {
-        feed_times(bad[i].rows);
-        feed_refused(bad[i].word);
+        const char *reason = spoilt(bad[i].rows)->skip_reason;
+        if (strstr(reason, bad[i].where) == NULL || strstr(reason, bad[i].what) == NULL)
+            fail_msg("'%s' or '%s' is not in: %s", bad[i].where, bad[i].what, reason);
+        gtfs_feed_release(&feed);
     }
+}
+
+static void a_stop__whose_id_the_api_does_not_take__costs_only_the_trips_that_call_there(void **unused)
+{
+    char stops[300];
+    snprintf(stops, sizeof stops, "stop_id,stop_name\na,Alpha\nb,Beta\nde:08111:1,Gamma\n%081d,Delta\nnot-called-at !,E\n", 0);
+    feed_write("stops.txt", stops);
+    const char *reason = spoilt("t,1,a,06:00:00,06:00:00,,\nt,2,de:08111:1,06:10:00,06:10:00,,\n")->skip_reason;
+    assert_non_null(strstr(reason, "stop_times.txt line 3: the stop's id 'de:08111:1' is not 1 to 80"));
+    assert_non_null(strstr(reason, "stops.txt (line 4)"));
+    gtfs_feed_release(&feed);
+    char rows[200];
+    snprintf(rows, sizeof rows, "t,1,%081d,06:10:00,06:10:00,,\n", 0);
+    assert_non_null(strstr(spoilt(rows)->skip_reason, "not 1 to 80"));
+}
+
+static void a_trip__with_an_id_that_does_not_fit__is_left_out_alone(void **unused)
+{
+    feed_write("trips.txt", "route_id,service_id,trip_id\nr,s,t 1\nr,s,u\n");
+    feed_times("t 1,1,a,06:00:00,06:00:00,,\nt 1,2,b,06:10:00,06:10:00,,\nu,1,a,06:00:00,06:00:00,,\nu,2,b,06:10:00,06:10:00,,\n");
+    feed_open(&feed);
+    assert_non_null(strstr(feed.trips[0].skip_reason, "trips.txt line 2: the trip's id is not 1 to 70"));
+    assert_null(feed.trips[1].skip_reason);
+}
+
+static void rows__of_a_trip_that_is_not_there__are_counted(void **unused)
+{
+    ASSERT_TIMES(trip_of("t,1,a,06:00:00,06:00:00,,\nv,1,a,06:00:00,06:00:00,,\nt,2,b,06:10:00,06:10:00,,\nv,2,b,06:10:00,06:10:00,,\n"), 360, 360, 370, 370);
+    assert_int_equal(feed.stray_count, 2);
+    assert_int_equal(feed.stray_line, 3);
+}
+
+static void a_line__is_told_as_an_editor_counts_it(void **unused)
+{
+    feed_write("calendar.txt", "service_id,monday,tuesday,wednesday,thursday,friday,saturday,sunday,start_date,end_date\r\n\r\n\"s\r\n\r\nt\",1,1,1,1,1,1,1,20140601,20140630\r\n \r\n"
+                               "s,1,1,1,1,1,1,1,soon,20140630\r\n");
     feed_times("");
-    feed_write("trips.txt", "route_id,service_id,trip_id\nr,s,t 1\n");
-    feed_refused("the trip id 't 1'");
+    feed_refused("calendar.txt line 7: ");
+    feed_write("calendar.txt", "service_id,monday,tuesday,wednesday,thursday,friday,saturday,sunday,start_date,end_date\r\rs,1,1,1,1,1,1,1,soon,20140630\r");
+    feed_refused("calendar.txt line 3: ");
 }
 
 static void a_zip__that_is_broken_or_holds_no_feed__is_told(void **unused)
@@ -291,7 +344,11 @@ int main(void)
         IN_A_FOLDER(a_file__with_a_byte_order_mark_crlf_quotes_and_blank_lines__is_read),
         IN_A_FOLDER(a_last_row__without_a_line_end__is_read),
         IN_A_FOLDER(a_missing_column_or_file__is_named),
-        IN_A_FOLDER(a_row__that_makes_no_sense__is_told_with_its_file_and_line),
+        IN_A_FOLDER(a_row__that_makes_no_sense__costs_its_trip_alone_and_is_told_with_its_line),
+        IN_A_FOLDER(a_stop__whose_id_the_api_does_not_take__costs_only_the_trips_that_call_there),
+        IN_A_FOLDER(a_trip__with_an_id_that_does_not_fit__is_left_out_alone),
+        IN_A_FOLDER(rows__of_a_trip_that_is_not_there__are_counted),
+        IN_A_FOLDER(a_line__is_told_as_an_editor_counts_it),
         IN_A_FOLDER(a_zip__that_is_broken_or_holds_no_feed__is_told),
         IN_A_FOLDER(a_long_name__is_cut_between_characters),
         IN_A_FOLDER(a_name__in_another_encoding__is_made_utf_8),
