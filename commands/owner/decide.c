@@ -355,8 +355,21 @@ static void decide_batch(bt_owner *owner)
         due = decide_next_due(owner, now_us);
     while (!bt_list_is_empty(&owner->queue) && owner->stats.appends - sent_before < batch_max && owner->phase == BT_OWNER_OWNING)
         decide_command(owner, bt_waiter_of_place(owner->queue.next), now_us);
-    if (owner->stats.appends > sent_before)
+    if (owner->stats.appends > sent_before) {
         owner->batch++;
+        owner->batch_records = owner->stats.appends - sent_before;
+    }
+}
+
+/* Clients that were answered together ask again together, a little later, and the first of them would go alone: a record costs a
+ * request then, and all the others wait for it. So after a crowd's batch the next one waits for company. What is due does not. */
+int64_t owner_gather_until(const bt_owner *owner)
+{
+    const bt_stream *due = bt_streams_earliest(&owner->streams);
+    bool crowd = owner->config.gather_us > 0 && owner->batch_records >= (uint64_t)owner->config.crowd_min && bt_pipeline_count(&owner->pipeline) == 0;
+    if (!crowd || bt_list_is_empty(&owner->queue) || (due != NULL && due->deadline <= owner->now_us) || owner->waiting.count >= 2 * owner->batch_records)
+        return INT64_MIN;
+    return owner->proved_at + owner->config.gather_us;
 }
 
 int64_t owner_barrier_due(const bt_owner *owner)
@@ -385,7 +398,8 @@ void owner_pump(bt_owner *owner)
     if (owner->phase != BT_OWNER_OWNING || bt_pipeline_count(&owner->open) > 0 || owner->timer < owner->gives_way_until)
         return;
     const bt_flight *first = bt_pipeline_first(&owner->pipeline);
-    if (first == NULL || owner->batch - first->batch + 1 < (uint64_t)owner->config.batches_in_flight_max)
+    bool room = first == NULL || owner->batch - first->batch + 1 < (uint64_t)owner->config.batches_in_flight_max;
+    if (room && owner_gather_until(owner) <= owner->timer)
         decide_batch(owner);
     if (owner_barrier_due(owner) <= owner->timer)
         owner_append_barrier(owner);

@@ -62,6 +62,8 @@ struct bt_owner {
     bt_pipeline open; /* dropped, not settled; the first's parent is the proved head */
     int64_t log_version_hoped;
     uint64_t generation, attempt, batch;
+    uint64_t batch_records;  /* of the last batch */
+    int64_t proved_at;       /* on the timer: when its last record was proved */
     bool took_over;        /* this assignment's OwnerTookOver is proved */
     bool hollow;           /* follows without state: streams and keys are empty, heads and routing are true */
     bool caught_up;
@@ -122,6 +124,7 @@ void owner_resend(bt_owner *owner);
 bt_flight *owner_flight_new(bt_owner *owner);
 void owner_flight_free(bt_owner *owner, bt_flight *flight);
 int64_t owner_barrier_due(const bt_owner *owner); /* on the timer; INT64_MAX: none */
+int64_t owner_gather_until(const bt_owner *owner); /* on the timer: no batch before; INT64_MIN: at once */
 void owner_start_fetches(bt_owner *owner);
 
 /* prove.c */

@@ -48,6 +48,7 @@ static void fill_defaults(bt_owner_config *config)
     DEFAULT(waiting_max, 10000);
     DEFAULT(batch_max, 500);
     DEFAULT(batches_in_flight_max, 1);
+    DEFAULT(crowd_min, 16);
     DEFAULT(redecide_max, BT_OWNER_REDECIDE_MAX);
     DEFAULT(fetches_max, BT_OWNER_FETCHES_MAX);
     DEFAULT(append_timeout_us, 12 * 1000000);
@@ -297,7 +298,9 @@ static int64_t earlier(int64_t a, int64_t b) { return a < b ? a : b; }
 /* The next time on the timer at which a tick has something to do. */
 static int64_t next_on_timer(const bt_owner *owner)
 {
-    int64_t next = owner_barrier_due(owner);
+    int64_t next = owner_barrier_due(owner), gathered = owner->phase == BT_OWNER_OWNING ? owner_gather_until(owner) : INT64_MIN;
+    if (gathered != INT64_MIN)
+        next = earlier(next, gathered);
     if (!bt_list_is_empty(&owner->waiting.ages))
         next = earlier(next, bt_waiter_of_age(owner->waiting.ages.next)->arrived + owner->config.command_timeout_us);
     const bt_flight *first = bt_pipeline_first(&owner->pipeline);
@@ -325,6 +328,8 @@ int64_t bt_owner_next_tick_us(const bt_owner *owner)
         at = earlier(at, due->deadline > owner->now_us ? due->deadline : owner->now_us);
     return at;
 }
+
+bool bt_owner_is_gathering(const bt_owner *owner) { return owner->phase == BT_OWNER_OWNING && owner_gather_until(owner) > owner->timer; }
 
 bt_owner_phase bt_owner_phase_of(const bt_owner *owner) { return owner->phase; }
 bool bt_owner_has_state(const bt_owner *owner) { return !owner->hollow; }

@@ -114,6 +114,8 @@ typedef struct bt_owner_config {
     int32_t waiting_max;           /* commands not yet answered; over it: UNAVAILABLE at once [10000] */
     int32_t batch_max;             /* records a batch; what arrives while a batch is in flight is the next one [500] */
     int32_t batches_in_flight_max; /* [1] */
+    int32_t crowd_min;             /* records of a batch that make a crowd [16]: after a smaller one, no command waits for company */
+    int32_t gather_us;             /* a crowd's next batch waits so long for company; 0: never [0] */
     int32_t redecide_max;          /* [BT_OWNER_REDECIDE_MAX] */
     int32_t fetches_max;           /* [BT_OWNER_FETCHES_MAX] */
     int64_t append_timeout_us;     /* without a report or a record read back for so long, the pipeline is dropped [12 s] */
@@ -155,6 +157,8 @@ void bt_owner_on_log_end(bt_owner *owner, uint64_t request, int64_t end_offset, 
 void bt_owner_on_fetched(bt_owner *owner, uint64_t request, const bt_record *record, int64_t now_us);
 void bt_owner_on_tick(bt_owner *owner, int64_t now_us);      /* time-outs, deadlines, barriers; at bt_owner_next_tick_us or before */
 void bt_owner_on_batch_end(bt_owner *owner, int64_t now_us); /* no more inputs at hand: decide and append what waits */
+/* A batch waits for company, until bt_owner_next_tick_us: the driver need not wake for each command that comes. */
+bool bt_owner_is_gathering(const bt_owner *owner);
 int64_t bt_owner_next_tick_us(const bt_owner *owner);        /* on the node's clock; INT64_MAX: nothing is timed */
 
 bt_owner_phase bt_owner_phase_of(const bt_owner *owner);

@@ -89,6 +89,7 @@ static void prove_first(bt_owner *owner, int64_t offset)
     owner->last_valid_offset = offset;
     owner_mark(owner);
     owner->conflicts = 0;
+    owner->proved_at = owner->timer;
     bt_undo_commit_oldest(owner->undo);
     if (!bt_id_is_zero(flight->command))
         bt_keys_add(&owner->keys, flight->command, offset, owner->proved.height, owner->proved.time_us);

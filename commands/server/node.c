@@ -7,7 +7,7 @@
 
 #include <stdio.h>
 
-#define WAIT_MAX_MS 50
+#define WAIT_MAX_US INT64_C(50000)
 #define METRICS_EVERY_US INT64_C(250000)
 #define ROUND_READS_MAX 4 /* polls of the reader a round, so that a long restore does not hold up other partitions' commands */
 
@@ -171,16 +171,20 @@ static void look_after(bt_node *node)
     bt_gauge_set(node->queue_depth, atomic_load(&node->inbox.count));
 }
 
-static int wait_ms(const bt_node *node)
+static void wait_for_input(bt_node *node)
 {
     int64_t next_us = INT64_MAX, now_us = bt_clock_realtime_us();
+    bool gathering = false;
     for (int32_t p = 0; p < node->options.partition_count; p++) {
         int64_t at_us = bt_owner_next_tick_us(node->slots[p].owner);
         next_us = at_us < next_us ? at_us : next_us;
+        gathering |= bt_owner_is_gathering(node->slots[p].owner);
     }
-    if (next_us <= now_us)
-        return 0;
-    return next_us - now_us > WAIT_MAX_MS * 1000 ? WAIT_MAX_MS : (int)((next_us - now_us + 999) / 1000);
+    int64_t wait_us = next_us <= now_us ? 0 : next_us - now_us > WAIT_MAX_US ? WAIT_MAX_US : next_us - now_us;
+    if (gathering)
+        bt_wake_rest(&node->wake, wait_us);
+    else
+        bt_wake_wait(&node->wake, (int)((wait_us + 999) / 1000));
 }
 
 static void finish(bt_node *node)
@@ -199,7 +203,7 @@ static void *run(void *context)
 {
     bt_node *node = context;
     while (!atomic_load(&node->stopping)) {
-        bt_wake_wait(&node->wake, wait_ms(node));
+        wait_for_input(node);
         bt_group_poll(node->group);
         bt_producer_poll(node->producer, 0);
         note_incarnation(node, ({ bt_producer_stats stats; bt_producer_stats_of(node->producer, &stats); stats.incarnation; }), bt_clock_realtime_us());
@@ -237,7 +241,7 @@ static bool connect_kafka(bt_node *node, bt_err *err)
      * allowed it goes on so, ten records a request. With one the rest goes as one. Measured: 40 % less CPU a hold (docs/benchmarks.md). */
     bt_producer_options producer = { .in_flight_max = 1, .topic = o->topic, .message_timeout_ms = o->message_timeout_ms, .linger_us = o->linger_us };
     bt_producer_outputs producer_outputs = { .context = node, .reports = on_reports };
-    bt_reader_options reader = { .topic = o->topic, .tuning = BT_READER_TAIL };
+    bt_reader_options reader = { .topic = o->topic, .tuning = BT_READER_BEHIND };
     bt_reader_outputs outputs = { .context = node, .records = on_records, .end = on_end, .broken = on_broken };
     bt_reader_options fetcher = { .topic = o->topic, .tuning = BT_READER_TAIL, .batch_max = 16, .buffer_bytes = 1 << 20 };
     bt_reader_outputs fetcher_outputs = { .context = node, .records = on_fetched };

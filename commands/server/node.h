@@ -35,7 +35,7 @@ typedef struct bt_node_options {
     int64_t snapshot_every;        /* valid records of a partition between two snapshots [200,000] */
     int32_t partition_count;       /* of the topic; must equal what LogOpened says */
     int32_t waiting_max;           /* commands on the node, not yet answered [8,192] */
-    int32_t batch_max, batches_in_flight_max;
+    int32_t batch_max, batches_in_flight_max, gather_us;
     int32_t linger_us, message_timeout_ms, session_timeout_ms;
     int64_t command_timeout_us;
     const char *stop_at;           /* tests only, see stop_hook.h [never] */

@@ -12,6 +12,7 @@
 #define PARTITIONS_MAX 1024
 #define BATCH_MAX_DEFAULT 4096
 #define END_TIMEOUT_MS_DEFAULT 5000
+#define BEHIND_BYTES 262144 /* so much is delivered at once all the same */
 #define TAIL_WAIT_MS 100 /* a broker's long poll; it answers at once when there is something, but a seek waits for it */
 
 struct bt_reader {
@@ -40,11 +41,12 @@ struct bt_reader {
 
 static bool options_set(rd_kafka_conf_t *conf, const bt_reader_options *options, bt_err *err)
 {
-    bool rebuild = options->tuning == BT_READER_REBUILD;
+    bool rebuild = options->tuning == BT_READER_REBUILD, behind = options->tuning == BT_READER_BEHIND;
     int64_t buffer_bytes = options->buffer_bytes != 0 ? options->buffer_bytes : (rebuild ? INT64_C(64) << 20 : INT64_C(16) << 20);
     return bt_kafka_conf_set_i64(conf, "queued.max.messages.kbytes", buffer_bytes / 1024 > 0 ? buffer_bytes / 1024 : 1, err) &&
            bt_kafka_conf_set_i64(conf, "queued.min.messages", rebuild ? 1000000 : 100000, err) &&
-           bt_kafka_conf_set_i64(conf, "fetch.wait.max.ms", TAIL_WAIT_MS, err) &&
+           bt_kafka_conf_set_i64(conf, "fetch.wait.max.ms", behind ? BT_READER_BEHIND_MS : TAIL_WAIT_MS, err) &&
+           bt_kafka_conf_set_i64(conf, "fetch.min.bytes", behind ? BEHIND_BYTES : 1, err) &&
            bt_kafka_conf_set_i64(conf, "fetch.error.backoff.ms", 50, err) &&
            bt_kafka_conf_set_i64(conf, "fetch.message.max.bytes", rebuild ? 4 << 20 : 2 << 20, err) &&
            bt_kafka_conf_set_i64(conf, "fetch.max.bytes", rebuild ? 32 << 20 : 16 << 20, err);

@@ -18,8 +18,11 @@
 
 typedef struct bt_reader bt_reader;
 
+#define BT_READER_BEHIND_MS 20
+
 typedef enum bt_reader_tuning {
-    BT_READER_TAIL,    /* short waits: an owner's tail, a live projection */
+    BT_READER_TAIL,    /* what comes is delivered at once: a live projection */
+    BT_READER_BEHIND,  /* what comes is delivered within BT_READER_BEHIND_MS, in few fetches: an owner's look back at its own appends */
     BT_READER_REBUILD, /* deep buffers: restores, rebuilds, replays */
 } bt_reader_tuning;
 

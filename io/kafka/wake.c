@@ -34,14 +34,24 @@ void bt_wake_up(bt_wake *wake)
     while (written < 0 && errno == EINTR); /* EAGAIN cannot matter: a full counter is awake already */
 }
 
-void bt_wake_wait(bt_wake *wake, int timeout_ms)
+static void wait_for(bt_wake *wake, int64_t timeout_us)
 {
     struct pollfd polled = { .fd = wake->fd, .events = POLLIN };
-    (void)poll(&polled, 1, timeout_ms);
+    struct timespec limit = { timeout_us / 1000000, timeout_us % 1000000 * 1000 };
+    (void)ppoll(&polled, 1, &limit, NULL);
     uint64_t count;
     ssize_t taken = read(wake->fd, &count, sizeof count);
     (void)taken;
     /* After the read, so that a write is never taken while its flag stays up; an exchange, so that what the waker had put
      * into a queue before it found the flag still up is seen by the caller's look at its queues. */
     (void)atomic_exchange(&wake->pending, 0);
+}
+
+void bt_wake_wait(bt_wake *wake, int timeout_ms) { wait_for(wake, (int64_t)timeout_ms * 1000); }
+
+/* The flag says that a wake-up is waiting, so nobody writes one; whoever sets it before this does has written, and ends the rest. */
+void bt_wake_rest(bt_wake *wake, int64_t timeout_us)
+{
+    (void)atomic_exchange(&wake->pending, 1);
+    wait_for(wake, timeout_us);
 }

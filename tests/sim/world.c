@@ -35,6 +35,7 @@ void world_begin(sim_world *world, uint64_t seed, bool verbose)
     world->config = (bt_owner_config){ .decider = &toy_decider, .topic = BT_STR("seats"), .address = BT_STR("-"),
         .registry = BT_STR("berth"), .partition_count = 1,
         .waiting_max = 40, .batch_max = (int32_t)(1 + up_to(world, 6)), .batches_in_flight_max = (int32_t)(1 + up_to(world, 3)),
+        .crowd_min = 2, .gather_us = one_in(world, 2) ? 500 : 0,
         .redecide_max = one_in(world, 2) ? 1 : 5, .fetches_max = 2, .give_way_us = 2000, .append_timeout_us = 60000, .command_timeout_us = one_in(world,
         2) ? 50000 : 60000000,
         .keys_max = small_horizon ? 6 : 1000 };

@@ -80,6 +80,73 @@ static void commands_that_arrive_while_a_batch_is_in_flight__are_the_next_batch(
     assert_int_equal(stage_fold(self).void_count, 0);
 }
 
+/* Five clients that were answered together. */
+static void given_a_crowd(stage *self)
+{
+    self->config.crowd_min = 4;
+    self->config.gather_us = 1000;
+    stage_renew(self);
+    stage_own(self);
+    const char *keys[] = { "k1", "k2", "k3", "k4", "k5" };
+    for (int i = 0; i < 5; i++)
+        stage_call_now(self, TOY_HOLD, "t", i, keys[i]);
+    stage_decide(self);
+    stage_land_and_report_all(self);
+}
+
+static void after_a_crowds_batch__the_first_command_waits_for_company(void **state)
+{
+    stage *self = *state;
+    given_a_crowd(self);
+    size_t before = self->append_count;
+    stage_call_now(self, TOY_HOLD, "u", 0, "k6");
+    stage_decide(self);
+    assert_int_equal(self->append_count, before);
+    assert_true(bt_owner_is_gathering(self->owner));
+    assert_int_equal(bt_owner_next_tick_us(self->owner), self->now_us + 1000);
+    stage_call_now(self, TOY_HOLD, "u", 1, "k7");
+    stage_pass(self, 999);
+    assert_int_equal(self->append_count, before);
+    stage_pass(self, 1);
+    assert_int_equal(self->append_count, before + 2);
+    assert_false(bt_owner_is_gathering(self->owner));
+    stage_land_and_report_all(self);
+    stage_call_now(self, TOY_HOLD, "u", 2, "k8"); /* two are no crowd */
+    stage_decide(self);
+    assert_int_equal(self->append_count, before + 3);
+}
+
+static void a_batch_that_gathers__goes_at_once_when_twice_as_many_have_come(void **state)
+{
+    stage *self = *state;
+    given_a_crowd(self);
+    size_t before = self->append_count;
+    const char *keys[] = { "l0", "l1", "l2", "l3", "l4", "l5", "l6", "l7", "l8", "l9" };
+    for (int i = 0; i < 10; i++)
+        stage_call_now(self, TOY_HOLD, i < 5 ? "u" : "v", i % 5, keys[i]);
+    stage_decide(self);
+    assert_int_equal(self->append_count, before + 10);
+}
+
+static void a_batch_that_gathers__goes_at_once_when_something_is_due(void **state)
+{
+    stage *self = *state;
+    self->config.crowd_min = 2;
+    self->config.gather_us = 60000000;
+    stage_renew(self);
+    stage_own(self);
+    stage_call_now(self, TOY_HOLD, "t", 1, "k1")->order.ttl_us = 5000;
+    stage_call_now(self, TOY_HOLD, "t", 2, "k2");
+    stage_decide(self);
+    stage_land_and_report_all(self);
+    size_t before = self->append_count;
+    stage_call_now(self, TOY_HOLD, "t", 3, "k3");
+    stage_pass(self, 4000);
+    assert_int_equal(self->append_count, before);
+    stage_pass(self, 1000);
+    assert_int_equal(self->append_count, before + 2);
+}
+
 static void a_refusal__is_released_by_the_next_record_that_is_proved(void **state)
 {
     stage *self = *state;
@@ -293,6 +360,9 @@ int main(void)
         OWNING(a_lone_command__is_appended_at_once__and_answered_when_its_report_proves_it),
         OWNING(a_command__whose_report_is_lost__is_proved_by_reading),
         OWNING(commands_that_arrive_while_a_batch_is_in_flight__are_the_next_batch),
+        OWNING(after_a_crowds_batch__the_first_command_waits_for_company),
+        OWNING(a_batch_that_gathers__goes_at_once_when_twice_as_many_have_come),
+        OWNING(a_batch_that_gathers__goes_at_once_when_something_is_due),
         OWNING(a_refusal__is_released_by_the_next_record_that_is_proved),
         OWNING(a_refusal__is_not_released_by_a_record_that_was_sent_before_it_came),
         OWNING(a_lone_refusal__gets_a_barrier_after_2_ms__and_the_next_not_before_10_ms),
