@@ -1,0 +1,91 @@
+"""run - the whole check of a run, once its load has ended and its parts are healed.
+
+    PYTHONPATH=tests python3 -m faults.check --kafka HOST:PORT --history DIR [--postgres DSN] [--redis URL] [--berth PROGRAM]
+        [--snapshots DIR ... --snapshot-digest PROGRAM] [--linear PROGRAM] [--dump DIR | --topics DIR] [--out FILE]
+
+Prints (and writes to --out) {"violations": [...], "violations_by_kind", "violation_count", "counters", "seconds"}; exits 1 on a violation.
+--topics checks a dump instead of a broker. What is not given is not checked, and stands under "not_checked".
+"""
+import argparse
+import json
+import pathlib
+import sys
+import time
+
+from . import linear, models, operations, rule, topics
+from .avro import Schemas
+from .commands import Keys
+from .fold import PartitionFold
+from .reads import Reads
+from .report import Report
+
+TOPIC = "berth.trip"
+
+
+def fold_logs(logs, schemas, report):
+    """partition -> PartitionFold, not yet run, and partition -> Chain."""
+    chains = {partition: rule.apply(partition, records) for partition, records in logs.items()}
+    return {partition: PartitionFold(chain, schemas, report, len(chains)) for partition, chain in chains.items()}, chains
+
+
+def check_logs(logs, found, report, schemas=None):
+    """Histories against the topics. Returns the folds, run to the end."""
+    folds, chains = fold_logs(logs, schemas or Schemas(), report)
+
+    def partition_of(trip):
+        return rule.partition_of(trip.encode(), len(chains))
+
+    timelines = {partition: operations.Timeline(partition, [op for op in found if partition_of(op.trip) == partition], chain) for partition, chain in chains.items()}
+    keys, reads = Keys(found, timelines, partition_of, report), Reads(found, timelines, partition_of, report)
+    keys.prepare(folds, chains)
+    reads.prepare(folds)
+    for fold in folds.values():
+        fold.run()
+    keys.judge(folds, chains)
+    reads.judge(folds, chains)
+    report.count("operations", len(found))
+    report.count("records", sum(len(chain.records) for chain in chains.values()))
+    report.count("valid_records", sum(chain.height for chain in chains.values()))
+    report.count("takeovers", sum(len(fold.takeovers) for fold in folds.values()))
+    return folds, timelines
+
+
+def check(kafka=None, history=None, postgres=None, redis=None, berth=None, snapshots=(), snapshot_program=None, linear_program=None, dump=None, kept_topics=None, catch_up_s=120):
+    """What main does, for a runner in Python. snapshots: folders, <state.dir>/snapshots/<node>. Returns the object that it prints."""
+    began, report, not_checked = time.monotonic(), Report(), []
+    logs = topics.load(kept_topics, TOPIC) if kept_topics else topics.read(kafka, TOPIC)
+    if dump:
+        topics.dump(logs, dump, TOPIC)
+    found, torn = operations.read(history)
+    report.count("torn_lines", torn)
+    folds, timelines = check_logs(logs, found, report)
+    steps = {"postgres": (postgres, lambda: models.check_postgres(postgres, TOPIC, folds, report, catch_up_s)),
+             "redis": (redis, lambda: models.check_redis(redis, TOPIC, folds, report, catch_up_s)),
+             "digest": (berth, lambda: models.check_digest(berth, kafka, folds, report)),
+             "snapshots": (snapshots and snapshot_program, lambda: [models.check_snapshots(snapshot_program, folder, logs, report) for folder in snapshots]),
+             "linear": (linear_program, lambda: linear.check(linear_program, found, folds, timelines, report))}  # fmt: skip
+    for name, (given, step) in steps.items():
+        if given:
+            step()
+        else:
+            not_checked.append(name)
+    return {**report.as_dict(), "not_checked": not_checked, "seconds": round(time.monotonic() - began, 1)}
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(prog="faults.check")
+    for name in ("kafka", "history", "postgres", "redis", "berth", "snapshot-digest", "linear", "dump", "topics", "out"):
+        parser.add_argument("--" + name)
+    parser.add_argument("--snapshots", action="append", default=[], metavar="DIR", help="<state.dir>/snapshots/<node>")
+    given = parser.parse_args(arguments)
+    result = check(given.kafka, given.history, given.postgres, given.redis, given.berth, given.snapshots,
+                   given.snapshot_digest, given.linear, given.dump, given.topics)  # fmt: skip
+    text = json.dumps(result, indent=1)
+    if given.out:
+        pathlib.Path(given.out).write_text(text, encoding="utf-8")
+    print(text)
+    return 1 if result["violation_count"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
