@@ -2,7 +2,8 @@
  *
  *   owner.c    inputs, answers, phases, the timer     decide.c   commands, deadlines, barriers -> records in flight
  *   prove.c    reports, records -> proofs, folding    recover.c  restore, takeover, dropped pipelines, settling
- *   snapshot.c save, load, digest                     keys, streams, waiting, pipeline, slab: containers */
+ *   loss.c     the way out of READ_ONLY               snapshot.c save, load, digest
+ *   keys, streams, waiting, pipeline, slab: containers */
 #ifndef BERTH_COMMANDS_OWNER_INTERNAL_H
 #define BERTH_COMMANDS_OWNER_INTERNAL_H
 
@@ -10,6 +11,7 @@
 #include "commands/owner/mutant.h"
 #include "commands/owner/owner.h"
 #include "commands/owner/pipeline.h"
+#include "core/loss.h"
 #include "core/memory.h"
 #include "schemas/log.h"
 
@@ -37,6 +39,9 @@ typedef struct routing {
     size_t node_size, address_size;
 } routing;
 
+/* What the driver wants of this partition, also while it is READ_ONLY. */
+typedef enum wish { WISH_NOTHING, WISH_FOLLOW, WISH_OWN } wish;
+
 struct bt_owner {
     bt_owner_config config;
     bt_owner_outputs outputs;
@@ -53,6 +58,7 @@ struct bt_owner {
     bt_id log_id;
     mark marks[MARKS]; /* of the last valid records, at height % MARKS; height 0: none */
     routing routed;
+    bt_loss loss;              /* the last that was accepted in what is proved; to 0: none */
     bt_keys keys;
 
     /* What is hoped for, on top of it. */
@@ -84,6 +90,9 @@ struct bt_owner {
     uint64_t recheck_attempt; /* open since before the end was asked in OWNING; 0: none */
     int32_t conflicts;     /* pipelines dropped in a row without a proof */
     int32_t takeovers_lost;
+    wish wish;
+    bool searching;        /* READ_ONLY: the log is searched for a record that lets it go on */
+    bt_loss_search search;
 
     /* Waiting. */
     bt_waiting waiting;
@@ -144,5 +153,15 @@ bool owner_reads_to_end(const bt_owner *owner); /* has asked for the log's end, 
 void owner_take_over(bt_owner *owner);
 void owner_yield(bt_owner *owner);
 void owner_recover_tick(bt_owner *owner);
+
+/* loss.c */
+void owner_search_loss(bt_owner *owner);    /* from the start of the log; READ_ONLY */
+void owner_search_records(bt_owner *owner, const bt_record *records, size_t record_count);
+void owner_note_loss(bt_owner *owner, const struct log_loss_accepted *event);
+/* A claim of what was proved in records that were given up since proves nothing against the log as it is. */
+bool owner_claim_is_given_up(const bt_owner *owner, const struct log_owner_took_over *claim);
+
+/* snapshot.c */
+void owner_forget_proved(bt_owner *owner); /* as fresh as a new one; nothing may be in flight or open */
 
 #endif

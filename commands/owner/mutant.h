@@ -22,6 +22,8 @@ enum {
     MUTANT_NO_COMPARISON,             /* what was proved by report is not compared with what is read back */
     MUTANT_JUMP_IGNORED,              /* a reader takes a jump in offsets for granted */
     MUTANT_LOST_SUFFIX_IGNORED,       /* a log that ends before what was proved is folded again from its start */
+    MUTANT_OLD_ACCEPTANCE,            /* any acceptance that the log holds is taken for one of this loss */
+    MUTANT_ACCEPTED_NOT_FORGOTTEN,    /* after an accepted loss the log is folded on top of the state that held what was lost */
     MUTANT_END,
 };
 

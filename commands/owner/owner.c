@@ -22,7 +22,7 @@ const char *bt_owner_phase_name(bt_owner_phase phase)
 bool owner_phase_step_is_legal(bt_owner_phase from, bt_owner_phase to)
 {
     switch (to) {
-    case BT_OWNER_IDLE: return from != BT_OWNER_READ_ONLY;
+    case BT_OWNER_IDLE: return true; /* from READ_ONLY: a loss was accepted (loss.c) */
     case BT_OWNER_RESTORING: return from == BT_OWNER_IDLE || from == BT_OWNER_YIELDED || from == BT_OWNER_FOLLOWING;
     case BT_OWNER_TAKING_OVER: return from == BT_OWNER_RESTORING || from == BT_OWNER_RECOVERING;
     case BT_OWNER_OWNING: return from == BT_OWNER_TAKING_OVER || from == BT_OWNER_RECOVERING;
@@ -190,6 +190,8 @@ void owner_read_only(bt_owner *owner, const char *name, const char *format, ...)
     owner_roll_back(owner, true);
     owner_settle_open(owner);
     owner->outputs.alarm(owner->outputs.context, name, text);
+    if (strcmp(name, "log.mismatch") != 0) /* another log is not a shorter one */
+        owner_search_loss(owner);
 }
 
 /* ---- inputs ---- */
@@ -197,14 +199,18 @@ void owner_read_only(bt_owner *owner, const char *name, const char *format, ...)
 void bt_owner_on_assigned(bt_owner *owner, int64_t now_us)
 {
     owner_clock(owner, now_us);
-    bt_assert(!owner->hollow);
+    bt_assert(!owner->hollow || owner->phase == BT_OWNER_READ_ONLY);
+    owner->wish = WISH_OWN;
     if (owner->phase == BT_OWNER_IDLE || owner->phase == BT_OWNER_YIELDED || owner->phase == BT_OWNER_FOLLOWING)
         owner_restore(owner);
+    else if (owner->searching) /* the reader may have stopped: from the start again */
+        owner_search_loss(owner);
 }
 
 void bt_owner_on_revoked(bt_owner *owner, int64_t now_us)
 {
     owner_clock(owner, now_us);
+    owner->wish = WISH_NOTHING;
     if (owner->phase == BT_OWNER_READ_ONLY)
         return;
     owner_set_phase(owner, BT_OWNER_IDLE);
@@ -216,9 +222,10 @@ void bt_owner_on_revoked(bt_owner *owner, int64_t now_us)
 
 void bt_owner_on_follow(bt_owner *owner, bool with_state, int64_t now_us)
 {
+    bt_owner_on_revoked(owner, now_us);
+    owner->wish = WISH_FOLLOW;
     if (owner->phase == BT_OWNER_READ_ONLY)
         return;
-    bt_owner_on_revoked(owner, now_us);
     bt_assert(!owner->hollow || !with_state); /* what was let go does not come back */
     if (!with_state && !owner->hollow) {
         bt_streams_clear(&owner->streams);
@@ -332,7 +339,7 @@ int64_t bt_owner_next_tick_us(const bt_owner *owner)
 bool bt_owner_is_gathering(const bt_owner *owner) { return owner->phase == BT_OWNER_OWNING && owner_gather_until(owner) > owner->timer; }
 
 bt_owner_phase bt_owner_phase_of(const bt_owner *owner) { return owner->phase; }
-bool bt_owner_has_state(const bt_owner *owner) { return !owner->hollow; }
+bool bt_owner_has_state(const bt_owner *owner) { return !owner->hollow || owner->phase == BT_OWNER_READ_ONLY; }
 
 void bt_owner_routed_to(const bt_owner *owner, bt_str *ret_node, bt_str *ret_address)
 {

@@ -17,7 +17,8 @@
  *                                                  ▼     │                                ▼  │
  *                                               RECOVERING ──log end reached, open appends sent again, or a barrier
  *   revoked ──▶ IDLE                                   foreign OwnerTookOver folded ──▶ YIELDED (until assigned again)
- *                                  a lost suffix, a contradiction, a failed comparison ──▶ READ_ONLY (alarm; for good)
+ *                                  a lost suffix, a contradiction, a failed comparison ──▶ READ_ONLY (alarm) ──▶ IDLE, only when
+ *                                        the log holds a LossAccepted that covers what was proved (core/loss.h): all is folded anew
  *   told to follow ──▶ FOLLOWING: folds what others write, decides nothing ──assigned──▶ RESTORING, with little left to read
  *
  * Handing over: an owner that reads another node's takeover which its own appends have made void holds its decisions for
@@ -43,7 +44,7 @@ typedef enum bt_owner_phase {
     BT_OWNER_OWNING,      /* decides and answers */
     BT_OWNER_RECOVERING,  /* after an error, a time-out or a foreign record: folding to the end before it appends again */
     BT_OWNER_YIELDED,     /* another node took over: follows the log, decides nothing */
-    BT_OWNER_READ_ONLY,   /* the log is not what was proved: nothing more is appended by this owner */
+    BT_OWNER_READ_ONLY,   /* the log is not what was proved: nothing is appended until the log itself says that the loss is accepted */
     BT_OWNER_FOLLOWING,   /* not assigned: folds the log, knows who owns, decides nothing */
 } bt_owner_phase;
 
@@ -103,6 +104,8 @@ typedef struct bt_owner_outputs {
     void (*random)(void *context, void *at, size_t size);
     /* Something that an operator must see: constant dotted name, text. */
     void (*alarm)(void *context, const char *name, const char *text);
+    /* A loss was accepted: snapshots saved before are of a log that is no more, and must go. May be NULL. */
+    void (*forget_saved)(void *context);
 } bt_owner_outputs;
 
 /* Texts are borrowed for the owner's life. 0 in a number means the default in brackets. */
@@ -162,7 +165,8 @@ bool bt_owner_is_gathering(const bt_owner *owner);
 int64_t bt_owner_next_tick_us(const bt_owner *owner);        /* on the node's clock; INT64_MAX: nothing is timed */
 
 bt_owner_phase bt_owner_phase_of(const bt_owner *owner);
-/* True when it could be assigned: it was not told to follow without its state. */
+/* True when it could be assigned: it was not told to follow without its state. Also while READ_ONLY: a fresh owner in its place
+ * would not know what was lost. */
 bool bt_owner_has_state(const bt_owner *owner);
 /* Who the log says decides: the last valid OwnerTookOver. Empty before the first. Borrowed until the next input. */
 void bt_owner_routed_to(const bt_owner *owner, bt_str *ret_node, bt_str *ret_address);
@@ -190,6 +194,7 @@ typedef struct bt_owner_stats {
     uint64_t settled;        /* attempts found to be void for good */
     uint64_t key_hits;       /* commands whose key was remembered or in flight */
     uint64_t redecided, jumps, compared;
+    uint64_t losses_accepted; /* times that all was forgotten and folded anew, as the log said so */
 } bt_owner_stats;
 void bt_owner_stats_of(const bt_owner *owner, bt_owner_stats *ret_stats);
 

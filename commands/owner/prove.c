@@ -250,7 +250,7 @@ static bool check_claim(bt_owner *owner, const struct log_owner_took_over *claim
             last_before = it;
     }
     bool agrees = last_before == NULL || (last_before->height == claim->proved_height && bt_id_equal(last_before->id, claim->proved_head));
-    if (agrees && claim->proved_offset <= offset)
+    if ((agrees && claim->proved_offset <= offset) || owner_claim_is_given_up(owner, claim))
         return true;
     owner_read_only(owner, "log.disagreement",
         "the takeover of " BT_STR_FMT " at offset %lld proved %lld records before offset %lld; what was read here differs",
@@ -298,6 +298,8 @@ static void fold_of_log(bt_owner *owner, const bt_record *record)
         owner->log_id = ((const struct log_opened *)event.data)->log;
     else if (event.type == &log_owner_took_over_message)
         fold_foreign_takeover(owner, event.data, record->offset);
+    else if (event.type == &log_loss_accepted_message)
+        owner_note_loss(owner, event.data);
 }
 
 /* The first valid record says which log this is; it must be the one that this server was set up for. */
@@ -465,6 +467,10 @@ static bool read_record(bt_owner *owner, const bt_record *record)
 void bt_owner_on_records(bt_owner *owner, const bt_record *records, size_t record_count, int64_t now_us)
 {
     owner_clock(owner, now_us);
+    if (owner->searching) {
+        owner_search_records(owner, records, record_count);
+        return;
+    }
     for (size_t i = 0; i < record_count; i++) {
         if (owner->phase == BT_OWNER_IDLE || owner->phase == BT_OWNER_READ_ONLY || !read_record(owner, &records[i]))
             break;

@@ -43,6 +43,7 @@ static void put_header(const bt_owner *owner, bt_buf *out)
     at.next_offset = owner->last_valid_offset + 1;
     PUT(out, at);
     PUT(out, owner->log_version);
+    PUT(out, owner->loss);
     put_str(out, (bt_str){ owner->routed.node, owner->routed.node_size });
     put_str(out, (bt_str){ owner->routed.address, owner->routed.address_size });
 }
@@ -145,6 +146,7 @@ static bool take_header(bt_owner *owner, reader *from, bt_err *err)
     TAKE(from, owner->last_valid_offset);
     TAKE(from, owner->proved);
     TAKE(from, owner->log_version);
+    TAKE(from, owner->loss);
     owner->log_version_hoped = owner->log_version;
     if (owner->proved.height > 0)
         owner_mark(owner);
@@ -215,11 +217,8 @@ static bool take_all(bt_owner *owner, bt_bytes saved, bt_err *err)
     return from.short_of || from.at != from.end ? bt_fail(err, BT_ERR_INPUT, 0, "the snapshot has bytes to spare") : true;
 }
 
-bool bt_owner_load(bt_owner *owner, bt_bytes saved, bt_err *err)
+void owner_forget_proved(bt_owner *owner)
 {
-    bt_assert(owner->phase == BT_OWNER_IDLE && owner->proved.height == 0 && owner->streams.count == 0);
-    if (take_all(owner, saved, err))
-        return true;
     bt_streams_clear(&owner->streams);
     bt_keys_clear(&owner->keys);
     owner->log_id = (bt_id){ { 0 } };
@@ -228,6 +227,15 @@ bool bt_owner_load(bt_owner *owner, bt_bytes saved, bt_err *err)
     owner->last_valid_offset = -1;
     owner->log_version = owner->log_version_hoped = 0;
     owner->routed = (routing){ .node_size = 0 };
+    owner->loss = (bt_loss){ 0 };
+}
+
+bool bt_owner_load(bt_owner *owner, bt_bytes saved, bt_err *err)
+{
+    bt_assert(owner->phase == BT_OWNER_IDLE && owner->proved.height == 0 && owner->streams.count == 0);
+    if (take_all(owner, saved, err))
+        return true;
+    owner_forget_proved(owner);
     return false;
 }
 

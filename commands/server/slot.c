@@ -73,6 +73,15 @@ static void on_alarm(void *context, const char *name, const char *text)
     bt_log_write(BT_LOG_ERROR, name, (const bt_log_field[]){ F_STR("topic", slot->node->topic), F_I64("partition", slot->partition), F_STR("detail", text) }, 3);
 }
 
+/* What is saved is of a log that is no more, and names itself by heights that the new one will pass again. */
+static void on_forget_saved(void *context)
+{
+    bt_slot *slot = context;
+    slot->snapshot_height = 0;
+    if (slot->has_place)
+        snapshot_forget(&slot->place);
+}
+
 static bt_labels labels_of(bt_label storage[2], const bt_node *node, const char *partition)
 {
     storage[0] = (bt_label){ "topic", node->options.topic };
@@ -119,7 +128,7 @@ void bt_slot_init(bt_slot *slot, bt_node *node, int32_t partition)
         .registry = BT_STR("berth"), .partition = partition, .partition_count = o->partition_count, .waiting_max = o->waiting_max, .batch_max = o->batch_max,
         .batches_in_flight_max = o->batches_in_flight_max, .gather_us = o->gather_us, .command_timeout_us = o->command_timeout_us, .append_timeout_us = (int64_t)(o->message_timeout_ms + 2000) * 1000 };
     bt_owner_outputs outputs = { .context = slot, .append = on_append, .read_from = on_read_from, .ask_end = on_ask_end, .fetch_one = on_fetch_one, .answer = on_answer,
-        .random = on_random, .alarm = on_alarm };
+        .random = on_random, .alarm = on_alarm, .forget_saved = on_forget_saved };
     slot->owner = bt_owner_new(&config, &outputs);
     register_metrics(slot);
 }

@@ -90,11 +90,11 @@ static void path_of(const snapshot_place *place, int64_t height, const char *end
     snprintf(ret_path, 600, "%s/%020lld.%s", place->path, (long long)height, ending);
 }
 
-static void remove_old(const snapshot_place *place)
+static void remove_but(const snapshot_place *place, size_t kept)
 {
     int64_t heights[FILES_MAX];
     size_t count = heights_of(place, heights, FILES_MAX);
-    for (size_t i = SNAPSHOT_KEPT; i < count; i++) {
+    for (size_t i = kept; i < count; i++) {
         char path[600];
         path_of(place, heights[i], "snapshot", path);
         unlink(path);
@@ -119,9 +119,11 @@ bool snapshot_write(const snapshot_place *place, int64_t height, bt_str payload,
         unlink(beside);
         return bt_fail(err, BT_ERR_RETRY, code, "cannot write %s: %s; older snapshots stay in use", path, strerror(code));
     }
-    remove_old(place);
+    remove_but(place, SNAPSHOT_KEPT);
     return true;
 }
+
+void snapshot_forget(const snapshot_place *place) { remove_but(place, 0); }
 
 static bool read_all(int fd, void *at, size_t size)
 {

@@ -26,4 +26,7 @@ bool snapshot_write(const snapshot_place *place, int64_t height, bt_str payload,
  *   err  BT_ERR_INPUT: there is none (code ENOENT), or it is damaged (any other code): ask for the next */
 bool snapshot_read(const snapshot_place *place, int back, bt_buf *out, bt_err *err) BT_MUST_CHECK;
 
+/* Removes them: they are of a log that is no more. */
+void snapshot_forget(const snapshot_place *place);
+
 #endif
