@@ -27,8 +27,7 @@ def trips_in_all_partitions(commands, count=4):
     """A new trip in each partition."""
     found = {}
     for _ in range(200):
-        opened = commands.post("/v1/trips", trip_body(seats=SEATS))
-        assert opened.status_code == 201, opened.text
+        opened = accepted_by(commands, lambda client: client.post("/v1/trips", trip_body(seats=SEATS)))
         found.setdefault(partition_of(opened), opened.json()["trip"])
         if len(found) == count:
             return found
@@ -53,6 +52,12 @@ def zombie_to_be(stack, commands, point):
     with server(stack, "commands", settings=settings, environment={"BERTH_TEST_HOOKS": "1"}) as node:
         partition = owned_partition(node, trips)
         yield node, trips[partition], partition
+    wait_until(lambda: owns_all(stack), 90, "the stack's own node has all partitions again")
+
+
+def owns_all(stack, count=4):
+    phases = [value for (name, _), value in stack.metrics("commands").items() if name == "berth_owner_phase"]
+    return phases == [OWNING] * count
 
 
 def records_of(stack, partition, trip):
