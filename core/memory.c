@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 struct bt_arena_block {
     bt_arena_block *older;
@@ -14,8 +15,8 @@ struct bt_arena_block {
 static void *or_die(void *at, size_t size)
 {
     if (at == NULL && size > 0) {
-        fprintf(stderr, "berth: out of memory asking for %zu bytes\n", size);
-        abort();
+        fprintf(stderr, "berth: out of memory asking for %zu bytes: it ends here; what was accepted is in the log\n", size);
+        _exit(BT_EXIT_OUT_OF_MEMORY); /* no abort(): there is no bug to look for in a core as large as the memory */
     }
     return at;
 }

@@ -1,9 +1,12 @@
 /* memory - the one place that calls the allocator: arenas for what lives as long as one command, batch or request,
- * counted blocks for what lives longer. Running out of memory ends the program: nothing here returns NULL. */
+ * counted blocks for what lives longer. Running out of memory ends the program with one line on standard error and the status
+ * BT_EXIT_OUT_OF_MEMORY: nothing here returns NULL, and nothing that was accepted is only in memory. */
 #ifndef BERTH_CORE_MEMORY_H
 #define BERTH_CORE_MEMORY_H
 
 #include "core/base.h"
+
+#define BT_EXIT_OUT_OF_MEMORY 71
 
 /* Zeroed, 16-byte aligned. */
 void *bt_alloc(size_t size);

@@ -3,6 +3,7 @@
 #include "io/config/config.h"
 #include "io/http/admin.h"
 #include "io/log/log.h"
+#include "io/process/process.h"
 #include "projections/loop/projector.h"
 #include "projections/projection.h"
 
@@ -150,7 +151,7 @@ int main(int argc, char *argv[])
     bt_config_load_or_exit(&config, &spec, argc, argv, &self.settings);
     if (bt_log_level_from_text(self.settings.log_level, &level))
         bt_log_init(spec.program, bt_version_stamp(), level);
-    signal(SIGPIPE, SIG_IGN);
+    bt_process_prepare();
     sigemptyset(&signals);
     sigaddset(&signals, SIGINT);
     sigaddset(&signals, SIGTERM);

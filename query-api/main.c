@@ -4,6 +4,7 @@
 #include "io/config/config.h"
 #include "io/http/admin.h"
 #include "io/log/log.h"
+#include "io/process/process.h"
 #include "query-api/server/server.h"
 
 #include <signal.h>
@@ -13,6 +14,7 @@
 typedef struct query_settings {
     const char *http_listen, *http_backend, *admin_listen, *log_level;
     int64_t http_loops, http_workers, stop_limit_ms;
+    int64_t http_connections_max, http_read_timeout_ms, http_idle_timeout_ms, http_write_timeout_ms;
     qa_settings server;
 } query_settings;
 
@@ -24,6 +26,10 @@ static const bt_setting setting_table[] = {
         .choices = "loop|civetweb" },
     { "http.loops", BT_SETTING_I64, offsetof(query_settings, http_loops), "2", "loop: threads that read and write; seat maps from memory are made there", .min = 1, .max = 16 },
     { "http.workers", BT_SETTING_I64, offsetof(query_settings, http_workers), "0", "civetweb: threads, one a connection, 0 for 512; loop: not used", .min = 0, .max = 4096 },
+    { "http.connections_max", BT_SETTING_I64, offsetof(query_settings, http_connections_max), "16384", "open connections, as far as the limit of open files allows; over it 503", .min = 1, .max = 60000 },
+    { "http.read_timeout_ms", BT_SETTING_I64, offsetof(query_settings, http_read_timeout_ms), "10000", "for a request to arrive whole; then 408", .min = 100, .max = 600000 },
+    { "http.idle_timeout_ms", BT_SETTING_I64, offsetof(query_settings, http_idle_timeout_ms), "30000", "a connection that asks nothing for so long is closed", .min = 100, .max = 3600000 },
+    { "http.write_timeout_ms", BT_SETTING_I64, offsetof(query_settings, http_write_timeout_ms), "10000", "a client that does not take its answer for so long is cut off", .min = 100, .max = 600000 },
     { "http.stop_limit_ms", BT_SETTING_I64, offsetof(query_settings, stop_limit_ms), "10000", "at a stop, requests that have begun may take so long", .min = 0, .max = 60000 },
     { "admin.listen", BT_SETTING_STR, offsetof(query_settings, admin_listen), "127.0.0.1:18093", "health and metrics: host:port" },
     { "log.level", BT_SETTING_CHOICE, offsetof(query_settings, log_level), "info", "what is logged", .choices = "debug|info|warn|error" },
@@ -88,6 +94,10 @@ static bool start(query_program *program, const query_settings *settings, bt_err
                                     .context = program->server,
                                     .worker_count = (int)settings->http_workers,
                                     .loop_count = (int)settings->http_loops,
+                                    .connections_max = (int)settings->http_connections_max,
+                                    .read_timeout_ms = settings->http_read_timeout_ms,
+                                    .idle_timeout_ms = settings->http_idle_timeout_ms,
+                                    .write_timeout_ms = settings->http_write_timeout_ms,
                                     .body_max = 1024, /* a GET has none */
                                     .answer_timeout_ms = 20000,
                                     .metrics = program->metrics },
@@ -129,7 +139,7 @@ int main(int argc, char *argv[])
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
-    signal(SIGPIPE, SIG_IGN);
+    bt_process_prepare();
 
     query_program program = { 0 };
     bt_err err = { 0 };

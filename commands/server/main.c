@@ -10,6 +10,7 @@
 #include "io/http/admin.h"
 #include "io/kafka/admin.h"
 #include "io/log/log.h"
+#include "io/process/process.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -105,7 +106,8 @@ static bool start_front(program *p, bt_err *err)
     bt_intake_init(&p->intake, &bt_trip_routes, &p->trip, p->node, p->partition_count, p->metrics);
     bt_intake_routes(&p->intake, p->bindings, p->routes);
     bt_http_options options = { .name = "commands", .listen = s->http_listen, .backend = s->http_backend[0] != '\0' ? s->http_backend : NULL, .routes = p->routes,
-        .route_count = bt_trip_routes.route_count, .worker_count = (int)s->http_workers, .body_max = s->http_body_max, .answer_timeout_ms = s->command_timeout_ms + 10000,
+        .route_count = bt_trip_routes.route_count, .worker_count = (int)s->http_workers, .body_max = s->http_body_max, .connections_max = (int)s->http_connections_max,
+        .read_timeout_ms = s->http_read_timeout_ms, .idle_timeout_ms = s->http_idle_timeout_ms, .write_timeout_ms = s->http_write_timeout_ms, .answer_timeout_ms = s->command_timeout_ms + 10000,
         .metrics = p->metrics };
     return bt_http_server_start(&options, &p->front, err);
 }
@@ -148,7 +150,7 @@ int main(int argc, char *argv[])
     struct sigaction action = { .sa_handler = on_signal };
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGINT, &action, NULL);
-    signal(SIGPIPE, SIG_IGN);
+    bt_process_prepare();
     p.metrics = bt_metrics_new();
     bool started = start(&p, &err);
     if (started) {

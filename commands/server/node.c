@@ -228,6 +228,8 @@ static void register_metrics(bt_node *node)
     node->append_seconds = bt_metrics_histogram(m, BT_HISTOGRAM_SECONDS, "berth_append_seconds", "From an append to its first report", labels);
     node->answer_seconds = bt_metrics_histogram(m, BT_HISTOGRAM_SECONDS, "berth_command_seconds", "From the inbox to the answer", labels);
     node->snapshot_seconds = bt_metrics_histogram(m, BT_HISTOGRAM_SECONDS, "berth_snapshot_pause_seconds", "Time that taking a snapshot held up deciding", labels);
+    node->writer.written = bt_metrics_counter(m, "berth_snapshots_written_total", "Snapshots written", labels);
+    node->writer.failures = bt_metrics_counter(m, "berth_snapshot_failures_total", "Snapshots that could not be written: a full disk", labels);
     node->batch_records = bt_metrics_histogram(m, BT_HISTOGRAM_COUNT, "berth_batch_records", "Records of one group commit", labels);
     node->queue_depth = bt_metrics_gauge(m, "berth_queue_depth", "Commands on the node, not yet answered", labels);
     for (size_t i = 0; i < BT_COUNT_OF(kinds); i++)

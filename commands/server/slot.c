@@ -162,20 +162,30 @@ void bt_slot_restore(bt_slot *slot)
     }
 }
 
+static bool snapshot_is_due(bt_slot *slot, int64_t height, bool force, int64_t mono_us)
+{
+    if (atomic_exchange(&slot->snapshot_failed, false))
+        slot->snapshot_again_us = mono_us + SNAPSHOT_AGAIN_US;
+    if (slot->snapshot_again_us != 0 && (force || mono_us >= slot->snapshot_again_us))
+        return true;
+    return height - slot->snapshot_height >= (force ? 1 : slot->node->options.snapshot_every);
+}
+
 void bt_slot_snapshot(bt_slot *slot, bool force)
 {
     bt_owner_stats stats;
     bt_owner_stats_of(slot->owner, &stats);
-    int64_t due = force ? 1 : slot->node->options.snapshot_every;
-    if (!slot->has_place || stats.proved.height - slot->snapshot_height < due || bt_snapshot_writer_is_busy(&slot->node->writer))
-        return;
     int64_t started_us = bt_clock_monotonic_us();
+    if (!slot->has_place || bt_snapshot_writer_is_busy(&slot->node->writer) || !snapshot_is_due(slot, stats.proved.height, force, started_us))
+        return;
     bt_buf payload;
     bt_err err = { 0 };
     bt_buf_init(&payload, SNAPSHOT_BYTES_MAX);
     if (bt_owner_save(slot->owner, &payload, &err)) {
-        if (bt_snapshot_writer_give(&slot->node->writer, &slot->place, stats.proved.height, &payload))
+        if (bt_snapshot_writer_give(&slot->node->writer, &slot->place, stats.proved.height, &payload, &slot->snapshot_failed)) {
             slot->snapshot_height = stats.proved.height;
+            slot->snapshot_again_us = 0;
+        }
         bt_histogram_observe(slot->node->snapshot_seconds, bt_clock_monotonic_us() - started_us);
     } else if (err.kind != BT_ERR_RETRY) {
         bt_log_warn("snapshot.not_taken", F_I64("partition", slot->partition), F_ERR(&err));

@@ -13,6 +13,7 @@
 
 #include <pthread.h>
 
+#define SNAPSHOT_AGAIN_US INT64_C(10000000) /* after one that could not be written: the disk may have room by then */
 #define FETCH_TIMEOUT_US INT64_C(5000000)
 #define YIELD_FOR_US INT64_C(3000000) /* and up to as much again, by chance, so that two nodes do not duel in step */
 
@@ -38,7 +39,9 @@ typedef struct bt_slot {
     int64_t fetch_started_us;
     snapshot_place place;
     bool has_place;
-    int64_t snapshot_height; /* of the last one written or loaded */
+    int64_t snapshot_height; /* of the last one loaded, or given to the writer */
+    atomic_bool snapshot_failed;   /* set by the writer: the last one was not written */
+    int64_t snapshot_again_us;     /* monotonic: then it is tried again; 0: nothing failed */
     int64_t batch_started_us; /* monotonic: when the oldest append without a report was sent; 0: none */
     bt_owner_stats told;     /* what the metrics have been told */
     bt_slot_metrics metrics;
@@ -51,8 +54,10 @@ typedef struct bt_snapshot_writer {
     pthread_cond_t changed;
     bool running, stopping, busy;
     const snapshot_place *place;
+    atomic_bool *failed;
     int64_t height;
     bt_buf payload;
+    bt_counter *written, *failures; /* NULL: not counted */
 } bt_snapshot_writer;
 
 struct bt_node {
@@ -96,8 +101,8 @@ void bt_slot_tell_metrics(bt_slot *slot);
 
 bool bt_snapshot_writer_start(bt_snapshot_writer *writer, bt_err *err) BT_MUST_CHECK;
 bool bt_snapshot_writer_is_busy(bt_snapshot_writer *writer);
-/* Takes the payload's storage over; false if it is busy. */
-bool bt_snapshot_writer_give(bt_snapshot_writer *writer, const snapshot_place *place, int64_t height, bt_buf *payload) BT_MUST_CHECK;
+/* Takes the payload's storage over; false if it is busy. Sets *ret_failed, later, if it could not be written. */
+bool bt_snapshot_writer_give(bt_snapshot_writer *writer, const snapshot_place *place, int64_t height, bt_buf *payload, atomic_bool *ret_failed) BT_MUST_CHECK;
 void bt_snapshot_writer_stop(bt_snapshot_writer *writer); /* after what it was given last is written */
 
 #endif

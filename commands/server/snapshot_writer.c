@@ -14,9 +14,16 @@ static void *write_snapshots(void *context)
         bt_buf payload = writer->payload;
         const snapshot_place *place = writer->place;
         int64_t height = writer->height;
+        atomic_bool *failed = writer->failed;
         pthread_mutex_unlock(&writer->lock);
         bt_err err = { 0 };
-        if (snapshot_write(place, height, bt_buf_view(&payload), &err))
+        bool ok = snapshot_write(place, height, bt_buf_view(&payload), &err);
+        bt_counter *counter = ok ? writer->written : writer->failures;
+        if (counter != NULL)
+            bt_counter_inc(counter);
+        if (!ok)
+            atomic_store(failed, true);
+        if (ok)
             bt_log_info("snapshot.written", F_STR("folder", (const char *)place->path), F_I64("height", height), F_I64("bytes", payload.size));
         else
             bt_log_warn("snapshot.not_written", F_ERR(&err));
@@ -39,7 +46,7 @@ bool bt_snapshot_writer_start(bt_snapshot_writer *writer, bt_err *err)
     return true;
 }
 
-bool bt_snapshot_writer_give(bt_snapshot_writer *writer, const snapshot_place *place, int64_t height, bt_buf *payload)
+bool bt_snapshot_writer_give(bt_snapshot_writer *writer, const snapshot_place *place, int64_t height, bt_buf *payload, atomic_bool *ret_failed)
 {
     pthread_mutex_lock(&writer->lock);
     bool free_now = !writer->busy;
@@ -47,6 +54,7 @@ bool bt_snapshot_writer_give(bt_snapshot_writer *writer, const snapshot_place *p
         writer->busy = true;
         writer->place = place;
         writer->height = height;
+        writer->failed = ret_failed;
         writer->payload = *payload;
         bt_buf_init(payload, payload->size_max);
         pthread_cond_broadcast(&writer->changed);

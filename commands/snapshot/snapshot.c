@@ -19,6 +19,20 @@ typedef struct file_header {
     bt_id digest;
 } file_header;
 
+/* What a process that was killed had not finished. */
+static void remove_partial(const snapshot_place *place)
+{
+    DIR *folder = opendir(place->path);
+    if (folder == NULL)
+        return;
+    for (struct dirent *entry; (entry = readdir(folder)) != NULL;) {
+        const char *ending = strrchr(entry->d_name, '.');
+        if (ending != NULL && strcmp(ending, ".partial") == 0)
+            unlinkat(dirfd(folder), entry->d_name, 0);
+    }
+    closedir(folder);
+}
+
 bool snapshot_place_init(snapshot_place *place, const char *folder, bt_str topic, int32_t partition, bt_err *err)
 {
     int size = snprintf(place->path, sizeof place->path, "%s/" BT_STR_FMT "-%d", folder, BT_STR_ARG(topic), partition);
@@ -33,6 +47,7 @@ bool snapshot_place_init(snapshot_place *place, const char *folder, bt_str topic
     }
     if (mkdir(place->path, 0750) != 0 && errno != EEXIST)
         return bt_fail(err, BT_ERR_INPUT, errno, "cannot make the snapshot folder %s: %s", place->path, strerror(errno));
+    remove_partial(place);
     return true;
 }
 

@@ -5,6 +5,7 @@
 #include "io/clock/clock.h"
 #include "io/http/http.h"
 #include "io/http/problem.h"
+#include "io/log/log.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
@@ -121,6 +122,12 @@ static double cpu_seconds(void *unused)
     return (double)used.tv_sec + (double)used.tv_nsec / 1e9;
 }
 
+static double lost_lines(void *unused)
+{
+    (void)unused;
+    return (double)bt_log_lost_count();
+}
+
 static double one(void *unused)
 {
     (void)unused;
@@ -132,6 +139,7 @@ static void add_own_metrics(bt_admin *admin)
     bt_metrics *metrics = admin->options.metrics;
     bt_metrics_gauge_of(metrics, "process_resident_memory_bytes", "Resident memory.", BT_NO_LABELS, resident_bytes, NULL);
     bt_metrics_counter_of(metrics, "process_cpu_seconds_total", "User and system time.", BT_NO_LABELS, cpu_seconds, NULL);
+    bt_metrics_counter_of(metrics, "berth_log_lost_lines_total", "Log lines that could not be written: a full disk.", BT_NO_LABELS, lost_lines, NULL);
     bt_metrics_gauge_of(metrics, "berth_build_info", "Always 1; the labels say what runs.",
         BT_LABELS({ "server", admin->options.server }, { "version", admin->options.version }), one, NULL);
 }

@@ -71,7 +71,7 @@ static void give_back(bt_loop *loop, bt_exchange *exchange)
     loop->spare_count++;
 }
 
-void bt_connection_new(bt_loop *loop, int fd, const struct sockaddr_in *peer)
+bt_connection *bt_connection_new(bt_loop *loop, int fd, const struct sockaddr_in *peer)
 {
     bt_connection *connection = bt_alloc(sizeof *connection);
     connection->fd = fd;
@@ -82,10 +82,13 @@ void bt_connection_new(bt_loop *loop, int fd, const struct sockaddr_in *peer)
     if (epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0) {
         close(fd);
         bt_release(connection);
-        return;
+        return NULL;
     }
     link_timer(connection, BT_TIMER_IDLE);
     loop->connection_count++;
+    if (loop->server->connections_gauge != NULL)
+        bt_gauge_add(loop->server->connections_gauge, 1);
+    return connection;
 }
 
 /* The exchange must not be with a handler: who gives up on one sets connection->exchange to NULL first. */
@@ -103,6 +106,8 @@ void bt_connection_close(bt_connection *connection)
     bt_buf_release(&connection->input);
     bt_buf_release(&connection->chunked);
     loop->connection_count--;
+    if (loop->server->connections_gauge != NULL)
+        bt_gauge_add(loop->server->connections_gauge, -1);
     connection->newer = loop->dead;
     loop->dead = connection;
 }
@@ -173,6 +178,8 @@ static bool refuse(bt_connection *connection, const bt_problem_type *type, const
     bt_front_refuse(connection->exchange, type, bt_str_of(detail));
     return send_answer(connection);
 }
+
+void bt_connection_turn_away(bt_connection *connection) { refuse(connection, &bt_problem_overloaded, "there are too many connections"); }
 
 /* The request is whole. */
 static bool dispatch(bt_connection *connection, bt_str body)

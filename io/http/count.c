@@ -25,6 +25,11 @@ void bt_front_metrics_start(bt_http_server *server)
     }
     server->in_flight_gauge = bt_metrics_gauge(metrics, "berth_http_in_flight", "Requests that a handler has and has not answered.",
         BT_LABELS({ "server", name }));
+    server->connections_gauge = bt_metrics_gauge(metrics, "berth_http_connections", "Open connections.", BT_LABELS({ "server", name }));
+    server->turned_away = bt_metrics_counter(metrics, "berth_http_connections_refused_total", "Connections over the limit, told 503 and closed.",
+        BT_LABELS({ "server", name }));
+    server->accept_pauses = bt_metrics_counter(metrics, "berth_http_accept_pauses_total", "Times that no connection could be taken for want of descriptors.",
+        BT_LABELS({ "server", name }));
 }
 
 void bt_front_metrics_free(bt_http_server *server) { bt_release(server->metrics); }

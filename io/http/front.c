@@ -265,7 +265,7 @@ static bool fill_defaults(bt_http_server *server, const bt_http_options *given, 
     server->backend = strcmp(backend, "loop") == 0 ? &bt_front_loop : &bt_front_civetweb;
     OR_DEFAULT(worker_count, 512);
     OR_DEFAULT(loop_count, 1);
-    OR_DEFAULT(connections_max, 8192);
+    OR_DEFAULT(connections_max, 16384);
     OR_DEFAULT(backlog, 4096);
     OR_DEFAULT(in_flight_max, 4096);
     OR_DEFAULT(body_max, 1 << 20);

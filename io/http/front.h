@@ -69,7 +69,9 @@ struct bt_http_server {
     int port;
     bt_front_route routes[BT_HTTP_ROUTES_MAX];
     bt_front_metrics *metrics;
-    bt_gauge *in_flight_gauge; /* NULL without metrics */
+    bt_gauge *in_flight_gauge; /* NULL without metrics, and so the next three */
+    bt_gauge *connections_gauge;
+    bt_counter *turned_away, *accept_pauses;
     _Atomic int in_flight;   /* handed to a handler and not answered, for the cap */
     _Atomic int outstanding; /* threads that are inside, or still owe, bt_http_respond */
     _Atomic bool stopping;

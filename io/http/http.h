@@ -113,7 +113,7 @@ typedef struct bt_http_options {
     int worker_count;          /* civetweb: threads, one a connection, so also the most connections that are served at once [512] */
     int loop_count;            /* loop: threads that read and write, at most 16 [1] */
     int handler_threads;       /* loop: threads that run handlers: set it when they block (a query to Postgres), to what may block at once [0: the loops do] */
-    int connections_max;       /* loop: open connections; over it new ones are answered 503 and closed [8192] */
+    int connections_max;       /* loop: open connections, less where the limit of open files is lower; over it new ones are answered 503 and closed [16384] */
     int backlog;               /* of the listening socket [4096] */
     int in_flight_max;         /* requests with a handler; over it 503 with Retry-After: 1 [4096] */
     int64_t body_max;          /* bytes [1 MiB] */

@@ -3,6 +3,7 @@
 
 #include "io/clock/clock.h"
 #include "io/log/log.h"
+#include "io/process/process.h"
 
 #include <errno.h>
 #include <netinet/tcp.h>
@@ -16,6 +17,8 @@
 #define TICK_MS 50             /* how exactly timeouts are kept */
 #define OUT_OF_FDS_WAIT_US 100000
 #define DRAIN_US 1000000
+#define HEARING_MAX 64           /* connections over the limit that are being told so */
+#define FDS_KEPT 64              /* for logs, snapshots, Kafka, Postgres ... */
 
 static void close_listener(bt_loop *loop)
 {
@@ -32,40 +35,52 @@ static void listen_for(bt_loop *loop, bool on)
     loop->listening = on;
 }
 
-/* Over the limit of connections a new one is told so and let go, rather than left to wait. */
-static void turn_away(bt_loop *loop, int fd)
+/* Over the limit a new connection is told so and let go, rather than left to wait. A few at a time are kept until they have heard: to close
+ * one at once, with its request unread, would reset it, and the answer be lost. Past those there is no help. */
+static void turn_away(bt_loop *loop, bt_connection *connection)
 {
-    bt_buf out;
-    bt_buf_init(&out, 65536);
-    bt_front_refuse_unread(loop->server, &bt_problem_overloaded, BT_STR("there are too many connections"), &out);
-    ssize_t sent = send(fd, out.at, out.size, MSG_NOSIGNAL | MSG_DONTWAIT);
-    (void)sent; /* a client that cannot even take this is closed all the same */
-    bt_buf_release(&out);
-    close(fd);
+    const bt_loops *loops = loop->server->state;
+    if (loop->server->turned_away != NULL)
+        bt_counter_inc(loop->server->turned_away);
+    if (loop->connection_count > loops->connections_max + HEARING_MAX)
+        bt_connection_close(connection);
+    else
+        bt_connection_turn_away(connection);
+}
+
+/* No descriptor is free: nothing is taken for a while, so that the loop does not spin; those who wait to be let in wait in the backlog. */
+static void pause_accepting(bt_loop *loop)
+{
+    if (!loop->out_of_fds)
+        bt_log_warn("http.out_of_descriptors", F_STR("name", loop->server->options.name), F_I64("connections", loop->connection_count));
+    loop->out_of_fds = true;
+    if (loop->server->accept_pauses != NULL)
+        bt_counter_inc(loop->server->accept_pauses);
+    listen_for(loop, false);
+    loop->listen_again_us = loop->now_us + OUT_OF_FDS_WAIT_US;
 }
 
 static void accept_some(bt_loop *loop)
 {
-    bt_loops *loops = loop->server->state;
-    int limit = (loop->server->options.connections_max + loops->count - 1) / loops->count;
+    const bt_loops *loops = loop->server->state;
     for (int i = 0; i < ACCEPTS_A_TURN; i++) {
         struct sockaddr_in peer;
         socklen_t size = sizeof peer;
         int fd = accept4(loop->listen_fd, (struct sockaddr *)&peer, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)) {
-            bt_log_warn("http.out_of_descriptors", F_STR("name", loop->server->options.name), F_I64("connections", loop->connection_count));
-            listen_for(loop, false);
-            loop->listen_again_us = loop->now_us + OUT_OF_FDS_WAIT_US;
+            pause_accepting(loop);
             return;
         }
         if (fd < 0)
             return;
+        if (loop->out_of_fds)
+            bt_log_info("http.accepts_again", F_STR("name", loop->server->options.name), F_I64("connections", loop->connection_count));
+        loop->out_of_fds = false;
         int one = 1;
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-        if (loop->connection_count >= limit)
-            turn_away(loop, fd);
-        else
-            bt_connection_new(loop, fd, &peer);
+        bt_connection *connection = bt_connection_new(loop, fd, &peer);
+        if (connection != NULL && loop->connection_count > loops->connections_max)
+            turn_away(loop, connection);
     }
 }
 
@@ -253,11 +268,24 @@ static void loop_free(bt_http_server *server)
     bt_release(loops);
 }
 
+/* What was asked for, or what the limit of open files leaves: who is told 503 knows more than who is left in the backlog. */
+static int connections_of_each(const bt_http_server *server, int loop_count)
+{
+    int wanted = server->options.connections_max, files = bt_process_fds_max();
+    int most = files - files / 8 - FDS_KEPT - HEARING_MAX * loop_count;
+    most = most > files / 4 ? most : files / 4;
+    if (most < wanted)
+        bt_log_warn("http.connections_limited", F_STR("name", server->options.name), F_I64("wanted", wanted), F_I64("limit", most), F_I64("open_files", files));
+    most = most < wanted ? most : wanted;
+    return (most + loop_count - 1) / loop_count;
+}
+
 static bool loop_start(bt_http_server *server, bt_err *err)
 {
     bt_loops *loops = bt_alloc(sizeof *loops);
     server->state = loops;
     loops->count = server->options.loop_count < BT_LOOPS_MAX ? server->options.loop_count : BT_LOOPS_MAX;
+    loops->connections_max = connections_of_each(server, loops->count);
     for (int i = 0; i < loops->count; i++) {
         loops->loops[i] = new_loop(server);
         if (!open_loop(loops->loops[i], err)) {

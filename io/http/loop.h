@@ -61,6 +61,7 @@ typedef struct bt_loop {
     int64_t now_us;
     int64_t listen_again_us; /* after running out of descriptors */
     bool listening;          /* the listening socket is in the epoll set */
+    bool out_of_fds;         /* the last attempt to accept found none */
     int connection_count;
     bt_exchange *spare; /* reset ones, for the next requests */
     int spare_count;
@@ -71,11 +72,15 @@ typedef struct bt_loop {
 typedef struct bt_loops {
     bt_loop *loops[BT_LOOPS_MAX];
     int count;
+    int connections_max; /* of each loop */
     struct bt_pool *pool; /* NULL: handlers run on the loop */
     _Atomic bool cut; /* something was cut off by stopping */
 } bt_loops;
 
-void bt_connection_new(bt_loop *loop, int fd, const struct sockaddr_in *peer);
+/* NULL if it could not be had; the descriptor is closed then. */
+bt_connection *bt_connection_new(bt_loop *loop, int fd, const struct sockaddr_in *peer);
+/* Tells a new one that there are too many, and lets it go once it has heard. */
+void bt_connection_turn_away(bt_connection *connection);
 void bt_connection_close(bt_connection *connection);
 /* Goes on as far as it can: reads, parses, hands over, writes. */
 void bt_connection_advance(bt_connection *connection);

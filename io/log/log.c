@@ -23,6 +23,9 @@
 static const char *server_name = "berth", *server_version = "";
 static _Atomic int level_now = BT_LOG_INFO;
 static _Atomic int output_fd = -1;
+static _Atomic int64_t lost, lost_total; /* lines that could not be written: not yet told; ever */
+static _Atomic int lost_errno;
+static _Atomic bool torn; /* the last of them was written in part, so that the next begins in the middle of a line */
 static _Thread_local char correlation[BT_LOG_CORRELATION_MAX];
 static _Thread_local size_t correlation_size;
 
@@ -132,7 +135,8 @@ static void write_fields(bt_buf *line, const bt_log_field *fields, size_t field_
         bt_json_bool(line, "truncated", true);
 }
 
-static void write_out(const bt_buf *line)
+/* False: it was not written, or in part. */
+static bool write_out(const bt_buf *line)
 {
     int fd = atomic_load(&output_fd);
     fd = fd >= 0 ? fd : STDERR_FILENO;
@@ -141,16 +145,62 @@ static void write_out(const bt_buf *line)
         ssize_t wrote = write(fd, line->at + done, line->size - done);
         if (wrote >= 0) {
             done += (size_t)wrote;
+            tries += wrote == 0;
         } else if (errno == EAGAIN) {
             struct pollfd room = { .fd = fd, .events = POLLOUT };
+            atomic_store(&lost_errno, EAGAIN);
             poll(&room, 1, WRITE_WAIT_MS);
             tries++;
         } else if (errno != EINTR) {
-            return;
+            atomic_store(&lost_errno, errno);
+            break;
         } else {
             tries++;
         }
     }
+    if (done > 0 && done < line->size)
+        atomic_store(&torn, true);
+    return done == line->size;
+}
+
+static void open_line(bt_buf *line, bt_log_level level, const char *name)
+{
+    bt_json_open(line, NULL, '{');
+    bt_json_time(line, "time", bt_clock_realtime_us());
+    bt_json_str(line, "level", bt_str_of(level_names[level]));
+    bt_json_str(line, "event", bt_str_of(name));
+    bt_json_str(line, "server", bt_str_of(server_name));
+    bt_json_str(line, "version", bt_str_of(server_version));
+}
+
+static void close_line(bt_buf *line)
+{
+    bt_json_close(line, '}');
+    bt_buf_byte(line, '\n');
+}
+
+/* Once there is room again, the first line says how many are missing; a line of which only a part was written is ended first. */
+static bool tell_lost(void)
+{
+    int64_t count = atomic_exchange(&lost, 0);
+    if (count == 0)
+        return true;
+    char storage[1024];
+    bt_buf line;
+    bool was_torn = atomic_exchange(&torn, false);
+    bt_buf_init_fixed(&line, storage, sizeof storage);
+    if (was_torn)
+        bt_buf_byte(&line, '\n');
+    open_line(&line, BT_LOG_ERROR, "log.lost");
+    bt_json_i64(&line, "count", count);
+    bt_json_str(&line, "error", bt_str_of(strerror(atomic_load(&lost_errno))));
+    close_line(&line);
+    if (write_out(&line))
+        return true;
+    if (was_torn)
+        atomic_store(&torn, true);
+    atomic_fetch_add(&lost, count);
+    return false;
 }
 
 static void write_line(bt_log_level level, const char *name, const bt_log_field *fields, size_t field_count, int64_t dropped)
@@ -158,21 +208,20 @@ static void write_line(bt_log_level level, const char *name, const bt_log_field 
     char storage[LINE_MAX_BYTES];
     bt_buf line;
     bt_buf_init_fixed(&line, storage, sizeof storage);
-    bt_json_open(&line, NULL, '{');
-    bt_json_time(&line, "time", bt_clock_realtime_us());
-    bt_json_str(&line, "level", bt_str_of(level_names[level]));
-    bt_json_str(&line, "event", bt_str_of(name));
-    bt_json_str(&line, "server", bt_str_of(server_name));
-    bt_json_str(&line, "version", bt_str_of(server_version));
+    open_line(&line, level, name);
     if (correlation_size > 0)
         write_text(&line, "correlation", bt_log_correlation());
     if (dropped > 0)
         bt_json_i64(&line, "dropped", dropped);
     write_fields(&line, fields, field_count);
-    bt_json_close(&line, '}');
-    bt_buf_byte(&line, '\n');
-    write_out(&line);
+    close_line(&line);
+    if ((atomic_load_explicit(&lost, memory_order_relaxed) > 0 && !tell_lost()) || !write_out(&line)) {
+        atomic_fetch_add(&lost, 1);
+        atomic_fetch_add(&lost_total, 1);
+    }
 }
+
+int64_t bt_log_lost_count(void) { return atomic_load(&lost_total); }
 
 /* The name's slot: its own, a free one, or in a full table the one it hashes to, whose debt it then shares. */
 static limiter *limiter_of(const char *name)

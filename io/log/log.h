@@ -12,6 +12,9 @@
  * line of that name ("dropped": n), or in a line log.dropped a second or more later. A line is at most 8 KiB: fields
  * that do not fit are left out and the line says "truncated": true. Bytes that are not UTF-8 are shown as U+FFFD.
  *
+ * A line that standard error does not take (the disk is full, the reader has gone) is lost, and the server goes on: bt_log_lost_count tells
+ * how many, and as soon as there is room a line log.lost says so in the log as well.
+ *
  * Any thread. Never fails; blocks only as long as standard error does. */
 #ifndef BERTH_IO_LOG_LOG_H
 #define BERTH_IO_LOG_LOG_H
@@ -29,6 +32,8 @@ void bt_log_set_level(bt_log_level level);
 bool bt_log_level_from_text(const char *text, bt_log_level *ret_level) BT_MUST_CHECK;
 /* Tells what was dropped and not yet told. Call it before a program ends. */
 void bt_log_flush(void);
+/* Lines that could not be written, since the start. */
+int64_t bt_log_lost_count(void);
 
 /* The correlation id that every line of this thread carries until it is set again; an empty view clears it.
  * Copied; cut at 64 bytes. */
