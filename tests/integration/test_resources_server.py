@@ -1,0 +1,106 @@
+"""What a command server does when its queue, a disk or its memory is full: it says so, keeps what it accepted, and heals when there is room."""
+import concurrent.futures
+import json
+import time
+import uuid
+
+from conftest import Api, wait_until
+from server_process import instead_of, server
+from small_disk import small_disk
+from test_commands import code, hold, trip_body
+
+
+def test_a_full_queue_is_503_with_retry_after_and_loses_nothing_that_was_accepted(stack):
+    """The broker is paused, so that all who come must wait, and only thirty may."""
+    room, crowd = 30, 120
+    with instead_of(stack, "commands"), server(stack, "commands", settings={"node.waiting_max": room, "node.command_timeout_ms": 120000,
+                                                                          "append.message_timeout_ms": 15000}) as node:  # fmt: skip
+        node.wait_ready()
+        trip = Api(node.url).post("/v1/trips", trip_body(seats=500)).json()["trip"]
+        keys = [str(uuid.uuid4()) for _ in range(crowd)]
+
+        def ask(key):
+            return hold(Api(node.url), trip, key=key)
+
+        with concurrent.futures.ThreadPoolExecutor(crowd) as pool:
+            stack.pause("kafka")
+            try:
+                asked = [pool.submit(ask, key) for key in keys]
+                wait_until(lambda: sum(one.done() for one in asked) == crowd - room, 60, "all but thirty are turned away")
+                refused = [one.result() for one in asked if one.done()]
+                assert {code(answer) for answer in refused} == {(503, "overloaded")}
+                assert all("Retry-After" in answer.headers for answer in refused)
+            finally:
+                stack.resume("kafka")
+            answers = [one.result() for one in asked]
+        assert {answer.status_code for answer in answers} <= {201, 503}
+        again = [wait_until(lambda: served(ask(key)), 60, "it is accepted at the second attempt") for key in keys]
+        for first, second in zip(answers, again):
+            assert first.status_code != 201 or second.content == first.content, "what was accepted is kept"
+        seats = [seat["seat"] for answer in again for seat in answer.json()["seats"]]
+        assert len(set(seats)) == len(seats) == crowd
+
+
+def served(answer):
+    assert answer.status_code in (201, 503), answer.text
+    return answer if answer.status_code == 201 else None
+
+
+def test_a_full_disk_under_the_log_loses_log_lines_only_and_says_how_many(stack, tmp_path):
+    """Each snapshot writes a line, and there is one after nearly every hold."""
+    settings = {"state.dir": tmp_path, "snapshot.every": 1, "node.name": "chatterer"}
+    with small_disk(2) as disk, instead_of(stack, "commands"), server(stack, "commands", settings=settings, log=disk.folder / "log") as node:
+        node.wait_ready()
+        client = Api(node.url)
+        trip = client.post("/v1/trips", trip_body(seats=900)).json()["trip"]
+
+        def sells():
+            time.sleep(0.1)
+            assert hold(client, trip).status_code == 201
+            return True
+
+        disk.fill(node)
+        wait_until(lambda: sells() and node.metric("berth_log_lost_lines_total") > 3, 60, "lines are lost")
+        assert node.is_ready()
+        disk.empty(node)
+        lost = wait_until(lambda: sells() and [line for line in lines_of(node) if line.get("event") == "log.lost"], 60, "the log tells of its loss")
+        assert lost[0]["count"] >= 3 and lost[0]["error"], lost
+        assert sum(line["count"] for line in lost) == node.metric("berth_log_lost_lines_total")
+
+
+def lines_of(server_process):
+    """The log's lines, except that the one at which the disk became full may be cut short."""
+    found = []
+    for line in server_process.log().splitlines():
+        try:
+            found.append(json.loads(line))
+        except ValueError:
+            continue
+    return found
+
+
+def test_a_full_disk_under_the_snapshots_stops_nothing_and_heals(stack):
+    with small_disk(4) as disk, instead_of(stack, "commands"):
+        settings = {"state.dir": disk.folder / "state", "snapshot.every": 20, "node.name": "small-disk"}
+        with server(stack, "commands", settings=settings) as node:
+            node.wait_ready()
+            client = Api(node.url)
+            trip = client.post("/v1/trips", trip_body(seats=500)).json()["trip"]
+            disk.fill(node)
+
+            def sell(count=25):
+                for _ in range(count):
+                    assert hold(client, trip).status_code == 201
+                return True
+
+            wait_until(lambda: sell() and node.metric("berth_snapshot_failures_total") > 0, 60, "a snapshot fails")
+            assert "snapshot.not_written" in node.log() and node.is_ready()
+            written = node.metric("berth_snapshots_written_total")
+            disk.empty(node)
+            wait_until(lambda: node.metric("berth_snapshots_written_total") > written, 60, "it is tried again, and written")
+            assert not list(disk.folder.rglob("*.partial"))
+            node.kill()
+        with server(stack, "commands", settings=settings) as node:
+            node.wait_ready()
+            assert "snapshot.loaded" in node.log() and "snapshot.ignored" not in node.log()
+            assert hold(Api(node.url), trip).status_code == 201
