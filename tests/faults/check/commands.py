@@ -41,6 +41,8 @@ class Keys:
         own_later = [offset for _, offset in own if offset > first]
         if own_later:  # had its own record been there, it would have been answered from that
             last = min(last, own_later[0] - 1)
+        if op.outcome == "accepted" and op.status == 201:
+            return  # it says that it made something: judge looks for its record
         if op.outcome == "accepted":
             folds[partition].questions[op.trip].append(Question(op, answers.is_already, first, last, "false-already"))
         elif op.problem in answers.REFUSALS:

@@ -12,7 +12,7 @@ import pathlib
 import sys
 import time
 
-from . import linear, models, operations, rule, topics
+from . import models, operations, rule, topics
 from .avro import Schemas
 from .commands import Keys
 from .fold import PartitionFold
