@@ -37,7 +37,6 @@ static const ours OURS[] = {
     { "client.rack", "a follower may lag behind what the leader has answered: reads go to the leader" },
     { "socket.nagle.disable", "it is always true: Nagle's delay would be added to every answer" },
     { "allow.auto.create.topics", "topics are made by `berth topics create`, with the settings that the log needs" },
-    { "client.id", "it is a setting of the server" },
     { "enabled_events", "it is set by the program" },
     { "plugin.library.paths", "code is not loaded by a setting" },
 };
@@ -182,7 +181,8 @@ rd_kafka_conf_t *bt_kafka_conf_new(const bt_kafka_config *config, bt_kafka_role 
 {
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     rd_kafka_conf_set_log_cb(conf, on_log);
-    if (set_forced(conf, DEFAULTS, BT_COUNT_OF(DEFAULTS), err) && set_users(conf, config, err) && bt_kafka_conf_set(conf, "client.id", config->client_id != NULL ? config->client_id : "berth", err) &&
+    if (bt_kafka_conf_set(conf, "client.id", config->client_id != NULL ? config->client_id : "berth", err) &&
+        set_forced(conf, DEFAULTS, BT_COUNT_OF(DEFAULTS), err) && set_users(conf, config, err) &&
         set_forced(conf, FORCED_ALL, BT_COUNT_OF(FORCED_ALL), err) && set_role(conf, role, err))
         return conf;
     rd_kafka_conf_destroy(conf);

@@ -26,7 +26,7 @@ typedef struct bt_kafka_setting {
 typedef struct bt_kafka_config {
     const bt_kafka_setting *settings; /* borrowed only during calls: every client copies what it needs */
     size_t setting_count;
-    const char *client_id; /* shown in the broker's logs and quotas; NULL: berth */
+    const char *client_id; /* shown in the broker's logs and quotas; NULL: berth; the user's client.id goes before it */
 } bt_kafka_config;
 
 /* Where librdkafka's log lines go; level as in syslog (3 error ... 7 debug). Called from librdkafka's threads: must be
