@@ -95,19 +95,40 @@ static bool answer_now(qa_call *call)
     return answered;
 }
 
-/* The value and its partition's position, as of one moment. NULL: Redis has none, or is away. One reference, the caller's. */
-static qa_masks *masks_of_redis(qa_call *call, const qa_layout *layout)
+/* A call whose trip is known, and what was asked of Redis for it. */
+typedef struct asked_call {
+    qa_call *call;
+    const qa_layout *layout;
+    int64_t asked_mono_us; /* an answer's age is never told too small */
+    bool asked;
+} asked_call;
+
+/* Asks for the value and its partition's position, as of one moment. False: Redis is away. */
+static bool ask_redis(qa_call *call, const qa_layout *layout)
 {
-    int32_t partition = qa_partition_of(call, layout->trip);
     if (!qa_board_is_up(call->server->board, QA_SOURCE_REDIS))
-        return NULL;
+        return false;
     bt_arena *arena = &call->worker->arena;
-    int64_t read_at_us = bt_clock_monotonic_us(); /* before asking: an answer's age is never told too small */
     bt_str words[] = { BT_STR("MGET"), bt_arena_printf(arena, "{berth}:avail:" BT_STR_FMT, BT_STR_ARG(layout->trip)),
-        bt_arena_printf(arena, "{berth}:position:" QA_REDIS_MODEL ":" QA_TOPIC ":%d", partition) };
+        bt_arena_printf(arena, "{berth}:position:" QA_REDIS_MODEL ":" QA_TOPIC ":%d", qa_partition_of(call, layout->trip)) };
+    bt_err err = { 0 };
+    bool sent = bt_redis_send(call->worker->redis, words, BT_COUNT_OF(words), &err);
+    if (!sent)
+        bt_log_warn("seats.redis_failed", F_ERR(&err));
+    return sent;
+}
+
+/* What was asked for. NULL: Redis has none, or is away. One reference, the caller's. */
+static qa_masks *masks_of_redis(const asked_call *asked)
+{
     BT_REDIS_REPLY reply = { 0 };
     bt_err err = { 0 };
-    if (!bt_redis_command(call->worker->redis, words, BT_COUNT_OF(words), &reply, &err)) {
+    if (!asked->asked)
+        return NULL;
+    bool received = bt_redis_receive(asked->call->worker->redis, &reply, &err);
+    if (received && bt_redis_reply_is_error(&reply))
+        received = bt_fail(&err, BT_ERR_RETRY, 0, "Redis refused: " BT_STR_FMT, BT_STR_ARG(bt_redis_reply_str(&reply)));
+    if (!received) {
         bt_log_warn("seats.redis_failed", F_ERR(&err));
         return NULL;
     }
@@ -118,8 +139,9 @@ static qa_masks *masks_of_redis(qa_call *call, const qa_layout *layout)
         return NULL;
     qa_masks *masks = qa_masks_new(value.size);
     memcpy(masks->at, value.at, value.size);
-    masks->read_at_mono_us = read_at_us;
+    masks->read_at_mono_us = asked->asked_mono_us;
     if (qa_watch_decode_position(bt_redis_reply_str(&second), &position)) {
+        int32_t partition = qa_partition_of(asked->call, asked->layout->trip);
         masks->next_offset = position.next_offset;
         masks->as_of = (qa_as_of){ .known = position.head_offset >= 0, .partition = partition, .offset = position.head_offset, .id = position.head };
     }
@@ -168,14 +190,14 @@ static qa_masks *masks_of_postgres(qa_call *call, const qa_layout *layout)
 }
 
 /* True: answered from what Redis has. */
-static bool answer_from_redis(qa_call *call, const qa_layout *layout)
+static bool answer_from_redis(const asked_call *asked)
 {
-    qa_server *server = call->server; /* the call is gone once it is answered */
-    qa_masks *masks = masks_of_redis(call, layout);
-    bool answered = masks != NULL && covers_tokens(call, layout, masks) && answer_from(call, layout, masks);
+    qa_server *server = asked->call->server; /* the call is gone once it is answered */
+    qa_masks *masks = masks_of_redis(asked);
+    bool answered = masks != NULL && covers_tokens(asked->call, asked->layout, masks) && answer_from(asked->call, asked->layout, masks);
     if (answered) {
         bt_counter_inc(server->seats_misses);
-        qa_layouts_keep_masks(server->layouts, layout->trip, masks);
+        qa_layouts_keep_masks(server->layouts, asked->layout->trip, masks);
     }
     qa_masks_release(masks);
     return answered;
@@ -195,15 +217,29 @@ static void answer_from_postgres(qa_call *call, const qa_layout *layout)
     qa_masks_release(masks);
 }
 
-static void answer(qa_call *call)
+/* All questions go to Redis before the first answer is read: one round trip, and one turn of each side's threads. */
+static void answer_together(qa_call **calls, size_t count)
 {
-    bt_str trip;
-    const qa_layout *layout;
-    if (!qa_param_name(call, "trip", &trip) || !qa_layout_of(call, trip, &layout))
-        return;
-    if (!answer_from_redis(call, layout))
-        answer_from_postgres(call, layout);
-    qa_layout_release(layout);
+    asked_call asked[QA_TOGETHER_MAX];
+    size_t asked_count = 0;
+    for (size_t i = 0; i < count; i++) {
+        bt_str trip;
+        const qa_layout *layout;
+        if (qa_param_name(calls[i], "trip", &trip) && qa_layout_of(calls[i], trip, &layout))
+            asked[asked_count++] = (asked_call){ .call = calls[i], .layout = layout };
+    }
+    /* No further question after one that failed: it would open a new connection, and its answer would be taken for another's. */
+    bool asks = true;
+    for (size_t i = 0; i < asked_count && asks; i++) {
+        asked[i].asked_mono_us = bt_clock_monotonic_us();
+        asks = asked[i].asked = ask_redis(asked[i].call, asked[i].layout);
+    }
+    for (size_t i = 0; i < asked_count; i++) {
+        bt_log_set_correlation(asked[i].call->http->correlation);
+        if (!answer_from_redis(&asked[i]))
+            answer_from_postgres(asked[i].call, asked[i].layout);
+        qa_layout_release(asked[i].layout);
+    }
 }
 
 static const qa_route routes[] = { { .pattern = "/v1/trips/{trip}/seats",
@@ -211,7 +247,7 @@ static const qa_route routes[] = { { .pattern = "/v1/trips/{trip}/seats",
     .parameter_count = BT_COUNT_OF(parameters),
     .needs = QA_NEEDS_POSTGRES | QA_NEEDS_REDIS,
     .answer_now = answer_now,
-    .answer = answer } };
+    .answer_together = answer_together } };
 extern const char qa_seats_openapi[];
 extern const qa_resource qa_seats;
 const qa_resource qa_seats = { "seats", routes, BT_COUNT_OF(routes), qa_seats_openapi };

@@ -24,6 +24,7 @@ typedef struct qa_parameter {
     int64_t max;
 } qa_parameter;
 
+#define QA_TOGETHER_MAX 16
 #define QA_PARAMETERS_MAX 6
 #define QA_LIMIT_DEFAULT 20
 #define QA_LIMIT_MAX 100
@@ -38,6 +39,8 @@ typedef struct qa_route {
     bool (*answer_now)(qa_call *call);
     /* On a worker's thread, may block on its connections; must answer exactly once. NULL when answer_now always answers. */
     void (*answer)(qa_call *call);
+    /* Instead of answer: up to QA_TOGETHER_MAX calls of this route that wait at once, so that they can share a round trip. Each must be answered. */
+    void (*answer_together)(qa_call **calls, size_t count);
 } qa_route;
 
 typedef struct qa_resource {

@@ -11,11 +11,19 @@
 #define WAIT_MAX_S 10
 #define GRACE_US 100000
 
-static void serve_on_worker(qa_call *call)
+static void serve_on_worker(qa_call **calls, size_t count)
 {
-    if (call->token_count > 0 && !qa_verify_tokens(call))
-        return;
-    call->route->answer(call);
+    const qa_route *route = calls[0]->route;
+    size_t left = 0;
+    for (size_t i = 0; i < count; i++) {
+        bt_log_set_correlation(calls[i]->http->correlation);
+        if (calls[i]->token_count == 0 || qa_verify_tokens(calls[i]))
+            calls[left++] = calls[i];
+    }
+    if (left > 0 && route->answer_together != NULL)
+        route->answer_together(calls, left);
+    else if (left > 0)
+        route->answer(calls[0]);
 }
 
 static void refuse_overloaded(qa_call *call) { qa_refuse(call, &bt_problem_overloaded, "", "too many reads are waiting for a database"); }
@@ -190,7 +198,7 @@ static void collect_routes(qa_server *server)
     for (size_t i = 0; i < qa_resource_count; i++)
         for (size_t r = 0; r < qa_resources[i]->route_count; r++) {
             const qa_route *route = &qa_resources[i]->routes[r];
-            bt_assert(route->parameter_count <= QA_PARAMETERS_MAX && (route->answer != NULL || route->answer_now != NULL));
+            bt_assert(route->parameter_count <= QA_PARAMETERS_MAX && (route->answer != NULL || route->answer_now != NULL || route->answer_together != NULL));
             server->routes[at++] = (bt_http_route){ BT_HTTP_GET, route->pattern, qa_serve, NULL, (void *)route };
         }
 }

@@ -20,37 +20,67 @@ struct qa_work {
     pthread_mutex_t lock;
     pthread_cond_t pushed;
     qa_call *first, *last;
-    size_t queued;
+    size_t queued, idle; /* idle: threads that wait for a call */
     bool stopping;
     thread_of *threads;
 };
 
-static qa_call *pop(qa_work *work)
+/* How many of the calls at the front one worker should take: if their route answers several together, its share among those that have nothing to do. */
+static size_t share(const qa_work *work)
+{
+    const qa_route *route = work->first->route;
+    size_t count = 1, most = work->queued / (work->idle + 1);
+    if (route->answer_together == NULL)
+        return 1;
+    for (const qa_call *call = work->first->next; call != NULL && call->route == route && count < most && count < QA_TOGETHER_MAX; call = call->next)
+        count++;
+    return count;
+}
+
+/* Waits for calls; 0: it is over. */
+static size_t pop(qa_work *work, qa_call **ret_calls)
 {
     pthread_mutex_lock(&work->lock);
+    work->idle++;
     while (work->first == NULL && !work->stopping)
         pthread_cond_wait(&work->pushed, &work->lock);
-    qa_call *call = work->first;
-    if (call != NULL) {
-        work->first = call->next;
-        if (work->first == NULL)
-            work->last = NULL;
-        work->queued--;
+    work->idle--;
+    size_t count = work->first == NULL ? 0 : share(work);
+    for (size_t i = 0; i < count; i++) {
+        ret_calls[i] = work->first;
+        work->first = work->first->next;
     }
+    if (work->first == NULL)
+        work->last = NULL;
+    work->queued -= count;
     pthread_mutex_unlock(&work->lock);
-    return call;
+    return count;
+}
+
+/* Answers those that stood too long; the others move up. */
+static size_t give_up_late(const qa_work *work, qa_call **calls, size_t count)
+{
+    int64_t latest_us = bt_clock_monotonic_us() - work->options.queue_limit_ms * 1000;
+    size_t left = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (calls[i]->queued_mono_us < latest_us)
+            work->options.give_up(calls[i]);
+        else
+            calls[left++] = calls[i];
+    }
+    return left;
 }
 
 static void *run(void *context)
 {
     thread_of *self = context;
-    for (qa_call *call; (call = pop(self->work)) != NULL;) {
-        bt_log_set_correlation(call->http->correlation);
-        call->worker = &self->worker;
-        if (bt_clock_monotonic_us() - call->queued_mono_us > self->work->options.queue_limit_ms * 1000)
-            self->work->options.give_up(call);
-        else
-            self->work->options.serve(call);
+    qa_call *calls[QA_TOGETHER_MAX];
+    for (size_t count; (count = pop(self->work, calls)) > 0;) {
+        for (size_t i = 0; i < count; i++)
+            calls[i]->worker = &self->worker;
+        count = give_up_late(self->work, calls, count);
+        if (count > 0)
+            self->work->options.serve(calls, count);
         bt_log_set_correlation(BT_STR(""));
         bt_arena_reset(&self->worker.arena);
     }

@@ -1,7 +1,8 @@
 /* work - the threads that may block: a queue of calls and so many workers, each with one connection to Postgres and one to Redis.
  *
  * The front's threads never wait for a database, so the number of connections does not depend on the number of clients, and a dead
- * database fills a bounded queue and not the front. Calls are served in order of arrival; one that has stood in the
+ * database fills a bounded queue and not the front. Calls are served in order of arrival, and where many wait at once for the same
+ * route, several by one worker together; one that has stood in the
  * queue for longer than its limit is answered 503 instead. */
 #ifndef BERTH_QUERY_API_SERVER_WORK_H
 #define BERTH_QUERY_API_SERVER_WORK_H
@@ -15,7 +16,7 @@ typedef struct qa_work_options {
     int thread_count;
     int64_t queue_max;       /* calls */
     int64_t queue_limit_ms;  /* how long one may stand there */
-    void (*serve)(qa_call *call);   /* on a worker's thread, call->worker set */
+    void (*serve)(qa_call **calls, size_t count); /* on a worker's thread, call->worker set; more than one are of one route with answer_together */
     void (*give_up)(qa_call *call); /* it stood too long: answer 503 */
 } qa_work_options;
 
