@@ -1,4 +1,6 @@
 """Reads while a part is away: what goes on, what says so, how long it takes, and that it heals by itself."""
+import concurrent.futures
+import random
 import time
 
 import requests
@@ -34,6 +36,41 @@ def test_redis_away__seat_maps_come_from_postgres_and_say_so(stack, api, query):
     stack.start("redis")
     healed = wait_until(lambda: (a := query.get(path, fresh=False)).headers.get("Berth-Source") == "redis" and states(a)['1"C'] == "held" and a, 60, "Redis has it again")
     assert healed.json() == api.get(path).json()
+
+
+def test_many_maps_at_once__each_is_its_own_trips__while_redis_goes_and_comes(stack, api, query):
+    """Maps that wait at once share a round trip to Redis: none may be answered with another's."""
+    trips = {}
+    for i in range(24):
+        trip = opened(api)
+        taken = [label for bit, label in enumerate(("1A", "1B", '1"C')) if i >> bit & 1]
+        for label in taken:
+            held(api, trip, "A", "C", **seat("1", label))
+        trips[trip] = {label: "held" if label in taken else "free" for label in ("1A", "1B", '1"C')} | {"1D": "blocked"}
+    for trip in trips:
+        assert states(api.get(f"/v1/trips/{trip}/seats")) == trips[trip]
+    ends, sources = time.monotonic() + 6, set()
+
+    def read(seed):
+        chosen, session, wrong = random.Random(seed), requests.Session(), []
+        session.trust_env = False
+        while time.monotonic() < ends:
+            trip = chosen.choice(list(trips))
+            answer = session.get(f"{query.url}/v1/trips/{trip}/seats", timeout=20)
+            sources.add(answer.headers.get("Berth-Source"))
+            if answer.json().get("trip") != trip or states(answer) != trips[trip]:
+                wrong.append((trip, answer.text))
+        return wrong
+
+    with concurrent.futures.ThreadPoolExecutor(48) as pool:
+        reads = [pool.submit(read, seed) for seed in range(48)]
+        for _ in range(2):
+            time.sleep(1)
+            stack.kill("redis")
+            time.sleep(1)
+            stack.start("redis")
+        assert [wrong for done in reads for wrong in done.result(60)] == []
+    assert sources == {"redis", "postgres"}
 
 
 def test_redis_hanging__answers_stay_quick(stack, api, query):
@@ -114,8 +151,6 @@ def test_postgres_hanging__no_read_waits_longer_than_its_limits(stack, api, quer
 
 
 def test_a_server_that_stops_answers_whoever_waits(stack, api, query):
-    import concurrent.futures
-
     trip = opened(api)
     partition = api.position.partition("@")[0]
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
