@@ -239,14 +239,14 @@ class Node(Server):
 
     def settings(self):
         return {"http.listen": self.address("http"), "node.name": self.name, "node.address": self.address("http"), "state.dir": str(self.cluster.run / "snapshots" / self.name),
-                "node.session_timeout_ms": 1500, "snapshot.every": 500, "kafka.bootstrap.servers": self.cluster.kafka(), "node.command_timeout_ms": 10000}
+                "node.session_timeout_ms": 1500, "snapshot.every": 500, "kafka.bootstrap.servers": self.cluster.kafka(), "kafka.client.id": self.name, "node.command_timeout_ms": 10000}
 
 
 class Projector(Server):
     program = "berth-projections"
 
     def settings(self):
-        return {"kafka.bootstrap.servers": self.cluster.kafka(), "postgres.dsn": self.cluster.postgres_dsn(), "redis.url": self.cluster.redis_url()}
+        return {"kafka.bootstrap.servers": self.cluster.kafka(), "kafka.client.id": self.name, "postgres.dsn": self.cluster.postgres_dsn(), "redis.url": self.cluster.redis_url()}
 
 
 class Query(Server):
