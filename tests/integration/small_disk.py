@@ -7,6 +7,8 @@ import tempfile
 
 
 class Disk:
+    is_alone = True  # only what lies in the folder suffers, not the process's other files
+
     def __init__(self, folder):
         self.folder, self.filler = pathlib.Path(folder), pathlib.Path(folder) / "filler"
 
@@ -24,6 +26,8 @@ class Disk:
 
 class Limit(Disk):
     """RLIMIT_FSIZE: no file of the process may grow any more. EFBIG instead of ENOSPC, and otherwise the same."""
+
+    is_alone = False
 
     def fill(self, server):
         self.before = resource.prlimit(server.pid, resource.RLIMIT_FSIZE)
