@@ -140,6 +140,12 @@ class Cluster:
         if not one_way:
             self.net.cut(other, one)
 
+    def heal_cuts(self, pairs):
+        """Both directions of each pair."""
+        for one, other in pairs:
+            self.net.uncut(one, other)
+            self.net.uncut(other, one)
+
     def heal(self):
         """All cuts and all proxies' faults are over."""
         self.net.heal()

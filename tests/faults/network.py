@@ -107,6 +107,10 @@ class Namespaces(Loopback):
         self.deaf.setdefault(target, set()).add(source)
         self._rule(target)
 
+    def uncut(self, source, target):
+        self.deaf.get(target, set()).discard(source)
+        self._rule(target)
+
     def heal(self):
         targets, self.deaf = list(self.deaf), {}
         for target in targets:

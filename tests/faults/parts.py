@@ -64,7 +64,7 @@ class Part:
 
     def ensure_alive(self):
         """A part that ended by itself is an error of the run, whatever else was found."""
-        if self.state != "stopped" and self.process.poll() is not None:
+        if self.state in ("running", "paused") and self.process.poll() is not None:
             self.state = "stopped"
             raise RuntimeError(f"{self.name} ended by itself with status {self.process.returncode}: {self.last_words()}")
 
@@ -112,6 +112,17 @@ class Part:
         self.send(signal.SIGKILL)
         self.process.wait(30)
         self.state = "stopped"
+
+    def leave(self):
+        """Asks it to end gracefully, and does not wait: has_left tells."""
+        self.resume()
+        os.kill(self.process.pid, signal.SIGTERM)
+        self.state = "leaving"
+
+    def has_left(self):
+        if self.state == "leaving" and self.process.poll() is not None:
+            self.state = "stopped"
+        return self.state == "stopped"
 
     def stop(self, number=signal.SIGTERM, seconds=STOP_S):
         """Gracefully; returns whether it ended by itself within the time."""
