@@ -14,6 +14,7 @@ usage: ./dev test [PART...]
 
   unit golden sim fuzz tidy ...   the C tests of that folder of tests/ (a ctest label)
   integration                     the real parts and servers, by C and by pytest
+  faults                          the short fault run, and the tests of its parts; the full one is ./dev faults --full
   integration/NAME                one file: integration/test_smoke.py, or an expression of pytest -k
 Without a PART: everything. BERTH_TEST_STATE (.berth-test), BERTH_TEST_PORT_BASE and BERTH_TEST_PRESET (dev) choose where and what.
 TEXT
@@ -28,10 +29,12 @@ tests_run() {
     if [ $# -eq 0 ]; then
         tests_ctest -LE '^integration$'
         tests_integration
+        faults_test
     fi
     for part in "$@"; do
         case $part in
             integration) tests_integration ;;
+            faults) tests_ctest -L '^faults$'; faults_test ;;
             integration/*.py) tests_integration "$TOP/tests/$part" ;;
             integration/*) tests_integration -k "${part#integration/}" ;;
             *) [ -e "$TOP/tests/$part/CMakeLists.txt" ] || say_usage_error "there is no tests/$part; ./dev test help"; tests_ctest -L "^$part\$" ;;
@@ -53,7 +56,7 @@ tests_settle() {
     flock -n 7 || die "another ./dev test is at work in $STATE" "Wait until it has ended, or BERTH_TEST_STATE=/another/folder ./dev test"
     stack_stop
     exec 9>&- # the tests start and stop parts by ./dev themselves
-    (cd "$STATE" && rm -rf kafka/data postgres redis gateway commands projections query demo results settings ./*.conf && rm -f logs/*.log) ||
+    (cd "$STATE" && rm -rf faults kafka/data postgres redis gateway commands projections query demo results settings ./*.conf && rm -f logs/*.log) ||
         die "what an earlier run left in $STATE cannot be removed" "Remove it by hand"
     mkdir -p "$STATE/results"
     tests_choose_ports

@@ -153,6 +153,15 @@ def document(summary, folder):
     (DOCUMENT.parent / "reliability.svg").write_text((pathlib.Path(folder) / "reliability.svg").read_text())
 
 
+def junit(summary, path):
+    """For ./dev test: a case a phase, and one for what the checker found."""
+    cases = [(f"phase {phase['name']}", phase_violations(summary, phase)) for phase in summary["phases"]]
+    cases.append(("the independent checker finds nothing", sum(1 for violation in summary["violations"] if "at_s" not in violation)))
+    cases.append(("nothing that this form promises is at nought", len(summary["vacuous"])))
+    rows = "".join(f'<testcase classname="faults" name="{html.escape(name)}">{f"<failure>{count}</failure>" if count else ""}</testcase>' for name, count in cases)
+    pathlib.Path(path).write_text(f'<testsuite name="faults" tests="{len(cases)}" failures="{sum(1 for _, count in cases if count)}">{rows}</testsuite>\n')
+
+
 # The plot: operations a second above, latency on a logarithmic scale below, phases as bands, faults as ticks.
 
 WIDTH, LEFT, RIGHT, TOP_Y, HEIGHT, GAP = 1200, 60, 20, 70, 200, 70

@@ -1,20 +1,5 @@
 #!/usr/bin/env python3
-"""One fault run: cluster, load, schedule, check, report. `./dev faults` prepares what it needs and starts it.
-
-    ./dev faults [--seed N] [--seconds S] [--full] [--phase NAME] [--mutant NAME] [--document]
-
-  --seed N        the schedule and the clients' choices; without it one of the clock's, which is printed. The same seed, form and length give the same schedule.
-  --seconds S     length of the schedule: 60 in the short form, 480 in the full one; phases grow and shrink with it
-  --full          all phases, and the negative one: an acknowledged suffix is cut off all replicas
-  --phase NAME    a calm, then this phase alone; `lost-suffix` is the negative phase
-  --mutant NAME   servers from build/mutant-NAME/bin where they are there; the run should then fail
-  --document      writes docs/reliability.md's table and docs/reliability.svg from this run
-  --list          the phases and what is in them
-
-Exit status 0: no violation, and nothing that this form promises was at nought. 1: a violation. 2: it proved nothing (vacuous, or the load did nothing).
-3: the run itself failed. Results: results/summary.json, results/report.md, results/reliability.svg in the run folder.
-"""
-import argparse
+"""One fault run: cluster, load, schedule, check, report. `./dev faults` prepares what it needs and starts it; options.py says how it is called."""
 import json
 import os
 import pathlib
@@ -27,10 +12,10 @@ import time
 
 from . import cluster as clusters
 from . import injuries, lost_suffix, network, report, schedule
+from .options import parse
 from .parts import TOP, Server
 from .watch import Watch
 
-CLIENTS = 24
 LOAD_STOP_S, CHECK_S = 90, 600
 HEALED_S = 60  # after a phase everything must be ready again within this time
 DISK_MB = 64
@@ -319,27 +304,6 @@ def vacuous(summary, options):
     return missing
 
 
-def parse(arguments):
-    parser = argparse.ArgumentParser(prog="./dev faults", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, add_help=True)
-    parser.add_argument("--seed", type=int, default=None)
-    parser.add_argument("--seconds", type=float, default=None)
-    parser.add_argument("--full", action="store_true")
-    parser.add_argument("--phase")
-    parser.add_argument("--mutant")
-    parser.add_argument("--document", action="store_true")
-    parser.add_argument("--list", action="store_true")
-    parser.add_argument("--clients", type=int, default=CLIENTS)
-    parser.add_argument("--preset", default=os.environ.get("BERTH_PRESET", "release"))
-    parser.add_argument("--run", default=str(clusters.STATE / "run"))
-    parser.add_argument("--network", choices=("namespaces", "loopback"), default="namespaces" if network.Namespaces.is_possible() else "loopback")
-    parser.add_argument("--base", type=int, default=int(os.environ.get("BERTH_FAULTS_PORT_BASE", 38000)))
-    options = parser.parse_args(arguments)
-    options.form = "full" if options.full else "short"
-    if options.seed is None:
-        options.seed = int(time.time()) % 1000000
-    return options
-
-
 def list_phases():
     for form, plan in (("short", schedule.SHORT), ("full", schedule.FULL)):
         print(f"{form}:")
@@ -378,6 +342,8 @@ def main(arguments):
         report.write(summary, cluster.run / "results")
     if options.document:
         report.document(summary, cluster.run / "results")
+    if options.junit:
+        report.junit(summary, options.junit)
     return verdict(summary, cluster.run)
 
 
