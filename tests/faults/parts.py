@@ -129,7 +129,7 @@ class Part:
         if self.state == "stopped":
             return True
         self.resume()
-        if self.process.poll() is None:
+        if self.process.poll() is None and self.state != "leaving":
             os.kill(self.process.pid, number)
         try:
             self.process.wait(seconds)

@@ -219,6 +219,15 @@ class Run:
         self.stop_load()
         self.ended_s = self.now()
         self.watch.stop()
+        self.freeze()
+
+    def freeze(self):
+        """Command nodes end, so that the log stands still while it is compared with what was made of it: a hold that expires would move it on."""
+        for node in self.cluster.nodes():
+            node.leave()
+        for node in self.cluster.nodes():
+            if not node.stop():
+                self.violation("stop", f"{node.name} did not end by itself when the run was over")
 
     def check(self):
         """The independent checker, as a process of its own: {"violations", "counters"}."""
