@@ -12,7 +12,7 @@ import pathlib
 import sys
 import time
 
-from . import models, operations, rule, topics
+from . import linear, models, operations, rule, topics
 from .avro import Schemas
 from .commands import Keys
 from .fold import PartitionFold
@@ -63,7 +63,7 @@ def check(kafka=None, history=None, postgres=None, redis=None, berth=None, snaps
              "redis": (redis, lambda: models.check_redis(redis, TOPIC, folds, report, catch_up_s)),
              "digest": (berth, lambda: models.check_digest(berth, kafka, folds, report)),
              "snapshots": (snapshots and snapshot_program, lambda: [models.check_snapshots(snapshot_program, folder, logs, report) for folder in snapshots]),
-             "linear": (None, None)}  # fmt: skip
+             "linear": (linear_program, lambda: linear.check(linear_program, found, folds, timelines, report))}  # fmt: skip
     for name, (given, step) in steps.items():
         if given:
             step()

@@ -194,14 +194,18 @@ class Client(threading.Thread):
         draw = self.rng.random()
         partition = partition_of(trip.id.encode(), self.plan.partitions)
         strong = draw < 0.4
+        begin_ns = time.monotonic_ns()  # before the board is asked: whoever ended before this has told it
         token = self.board.positions.of(partition) if strong else self.positions.of(partition) if draw < 0.8 else None
         answer = self.wire.ask("query", "GET", path, None, {"Berth-Min-Position": token} if token else {})
+        answer.begin_ns = begin_ns
         self.note(op, "query", answer, trip, path, None, None, min_position=token, strong=strong and token is not None)
 
     def note(self, op, node, answer, trip, path, key, request, attempt=1, abandoned=False, min_position=None, strong=False):
         position = answer.headers.get("Berth-Position")
         self.positions.see(position)
         self.board.positions.see(position)
+        if answer.status is not None:
+            answer.end_ns = time.monotonic_ns()  # after the board was told: whoever begins later finds it there
         self.history.write({
             "client": self.number, "op": op, "node": node, "begin_ns": answer.begin_ns, "end_ns": answer.end_ns, "wall": time.time(), "trip": trip.id,
             "key": key, "path": path, "request": request, "status": answer.status, "answer": shortened(answer.body), "position": position,

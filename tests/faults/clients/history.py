@@ -14,7 +14,7 @@ The fields are those that checker and Porcupine read:
     replayed           the header Idempotent-Replayed
     attempt            1 for the first sending of a key; the same key sent again is another line with the same key
     abandoned          this client closed the connection without reading
-    strong             of a read: min_position was the newest position that any client had been told before it began
+    strong             of a read: min_position is at least the newest position that any operation had been told that ended before this one began
     error              why there is no answer
 """
 import json
