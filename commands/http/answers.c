@@ -119,12 +119,12 @@ static void respond_refused(bt_pending *pending, const bt_answer *answer)
     refuse(pending, &(bt_problem){ .detail = answer->detail, .field = answer->field, .members = answer->members }, answer->verdict, &headers);
 }
 
-static void respond_unavailable(bt_pending *pending, const bt_answer *answer)
+void bt_answer_unavailable(bt_pending *pending, bool not_applied)
 {
-    bt_str detail = answer->not_applied ? BT_STR("Nothing was done. Repeat with the same Idempotency-Key.")
+    bt_str detail = not_applied ? BT_STR("Nothing was done. Repeat with the same Idempotency-Key.")
                                         : BT_STR("It is not known yet whether it was done. Repeat with the same Idempotency-Key: it is done once at most.");
     bt_http_problem(pending->request, &(bt_problem){ .type = &bt_problem_unavailable, .detail = detail, .retry_after_s = 1,
-        .members = answer->not_applied ? BT_STR("\"applied\":false") : BT_STR("\"applied\":\"unknown\"") });
+        .members = not_applied ? BT_STR("\"applied\":false") : BT_STR("\"applied\":\"unknown\"") });
 }
 
 static const bt_problem_type stream_stopped = { "stream-stopped", 503, "This stream has an event that this release does not understand", "Ask the operator to finish the upgrade." };
@@ -148,8 +148,10 @@ void bt_answer_respond(bt_submission *submission, const bt_answer *answer)
         bt_http_problem(pending->request, &(bt_problem){ .type = &bt_problem_key_reused, .field = BT_STR("Idempotency-Key") });
         return;
     case BT_ANSWER_UNAVAILABLE:
+        bt_answer_unavailable(pending, answer->not_applied);
+        return;
     case BT_ANSWER_NOT_OWNER:
-        respond_unavailable(pending, answer);
+        bt_pass_on(pending, !answer->not_applied);
         return;
     case BT_ANSWER_STREAM_STOPPED:
         bt_http_problem(pending->request, &(bt_problem){ .type = &stream_stopped, .retry_after_s = 10 });

@@ -135,14 +135,12 @@ static void take_command(bt_http_request *request)
         bt_refusal_respond(pending, refusal.verdict, refusal.detail, refusal.field, refusal.members);
         return;
     }
-    if (!bt_node_submit(intake->node, &pending->submission))
-        bt_http_problem(request, &(bt_problem){ .type = &bt_problem_overloaded, .retry_after_s = 1,
-            .detail = BT_STR("As many commands are waiting as this server takes. Nothing was done; repeat with the same key.") });
+    bt_pass_to_owner(pending);
 }
 
-void bt_intake_init(bt_intake *intake, const bt_kind_routes *kind, const void *decider_settings, bt_node *node, int32_t partition_count, bt_metrics *metrics)
+void bt_intake_init(bt_intake *intake, const bt_kind_routes *kind, const void *decider_settings, int32_t partition_count, bt_metrics *metrics)
 {
-    *intake = (bt_intake){ .kind = kind, .decider_settings = decider_settings, .node = node, .partition_count = partition_count };
+    *intake = (bt_intake){ .kind = kind, .decider_settings = decider_settings, .partition_count = partition_count };
     intake->accepted = bt_metrics_counter(metrics, "berth_commands_total", "Commands by verdict", BT_LABELS({ "kind", kind->decider->kind }, { "verdict", "accepted" }));
     intake->already = bt_metrics_counter(metrics, "berth_commands_total", "Commands by verdict", BT_LABELS({ "kind", kind->decider->kind }, { "verdict", "already" }));
     intake->repeated = bt_metrics_counter(metrics, "berth_commands_total", "Commands by verdict", BT_LABELS({ "kind", kind->decider->kind }, { "verdict", "repeated" }));

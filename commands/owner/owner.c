@@ -307,7 +307,7 @@ static int64_t next_on_timer(const bt_owner *owner)
 {
     int64_t next = owner_barrier_due(owner), gathered = owner->phase == BT_OWNER_OWNING ? owner_gather_until(owner) : INT64_MIN;
     if (gathered != INT64_MIN)
-        next = earlier(next, gathered);
+        next = earlier(next, gathered > owner->gives_way_until ? gathered : owner->gives_way_until);
     if (!bt_list_is_empty(&owner->waiting.ages))
         next = earlier(next, bt_waiter_of_age(owner->waiting.ages.next)->arrived + owner->config.command_timeout_us);
     const bt_flight *first = bt_pipeline_first(&owner->pipeline);

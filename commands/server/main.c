@@ -35,7 +35,9 @@ typedef struct program {
     trip_settings trip;
     bt_metrics *metrics;
     bt_admin *admin;
+    bt_directory *directory;
     bt_node *node;
+    bt_forwarder *forwarder;
     bt_intake intake;
     bt_intake_binding bindings[ROUTES_MAX];
     bt_http_route routes[ROUTES_MAX];
@@ -85,6 +87,21 @@ static bool is_ready(void *context, char ret_reason[BT_ADMIN_REASON_MAX])
     return bt_node_is_ready(p->node, ret_reason, BT_ADMIN_REASON_MAX);
 }
 
+static void on_routes_changed(void *context) { bt_forward_look_again(((program *)context)->forwarder); }
+
+/* Before the node: it tells the forwarder of its first route. */
+static bool start_forwarder(program *p, bt_err *err)
+{
+    const bt_commands_settings *s = &p->settings;
+    p->directory = bt_directory_new(p->partition_count);
+    bt_intake_init(&p->intake, &bt_trip_routes, &p->trip, p->partition_count, p->metrics);
+    bt_forward_options options = { .node = s->node_name, .directory = p->directory, .limit_ms = s->forward_limit_ms, .item_max = (int)s->forward_max,
+        .connections_max = (int)s->forward_connections, .metrics = p->metrics, .context = &p->intake, .answered = bt_passing_answered, .here = bt_passing_here,
+        .given_up = bt_passing_given_up, .disowned = bt_passing_disowned };
+    p->intake.directory = p->directory;
+    return bt_forwarder_start(&options, &p->forwarder, err);
+}
+
 static bool start_node(program *p, bt_err *err)
 {
     const bt_commands_settings *s = &p->settings;
@@ -95,7 +112,8 @@ static bool start_node(program *p, bt_err *err)
         .snapshot_every = s->snapshot_every, .partition_count = p->partition_count, .waiting_max = (int32_t)s->waiting_max, .batch_max = (int32_t)s->batch_max,
         .batches_in_flight_max = (int32_t)s->batches_in_flight, .gather_us = (int32_t)s->gather_us, .linger_us = s->linger_us > 0 ? (int32_t)s->linger_us : -1,
         .message_timeout_ms = (int32_t)s->message_timeout_ms, .session_timeout_ms = (int32_t)s->session_timeout_ms,
-        .command_timeout_us = s->command_timeout_ms * 1000, .stop_at = s->test_stop_at, .stop_after = s->test_stop_after, .metrics = p->metrics };
+        .command_timeout_us = s->command_timeout_ms * 1000, .directory = p->directory, .routes_changed = on_routes_changed, .context = p, .standby = strcmp(s->standby, "all") == 0, .own_all = s->test_own_all,
+        .stop_at = s->test_stop_at, .stop_after = s->test_stop_after, .metrics = p->metrics };
     return bt_node_start(&options, &p->node, err);
 }
 
@@ -103,7 +121,8 @@ static bool start_front(program *p, bt_err *err)
 {
     const bt_commands_settings *s = &p->settings;
     bt_assert(bt_trip_routes.route_count <= ROUTES_MAX);
-    bt_intake_init(&p->intake, &bt_trip_routes, &p->trip, p->node, p->partition_count, p->metrics);
+    p->intake.node = p->node;
+    p->intake.forwarder = p->forwarder;
     bt_intake_routes(&p->intake, p->bindings, p->routes);
     bt_http_options options = { .name = "commands", .listen = s->http_listen, .backend = s->http_backend[0] != '\0' ? s->http_backend : NULL, .routes = p->routes,
         .route_count = bt_trip_routes.route_count, .worker_count = (int)s->http_workers, .body_max = s->http_body_max, .connections_max = (int)s->http_connections_max,
@@ -116,7 +135,7 @@ static bool start(program *p, bt_err *err)
 {
     bt_admin_check checks[] = { { .name = "kafka", .is_ready = is_ready, .context = p } };
     bt_admin_options admin = { .server = "berth-commands", .version = bt_version_stamp(), .listen = p->settings.admin_listen, .checks = checks, .check_count = 1, .metrics = p->metrics };
-    return bt_commands_test_settings_check(&p->settings, err) && bt_commands_trip_settings(&p->settings, &p->trip, err) && find_partition_count(p, err) && start_node(p, err) && start_front(p, err) && bt_admin_start(&admin, &p->admin, err);
+    return bt_commands_test_settings_check(&p->settings, err) && bt_commands_trip_settings(&p->settings, &p->trip, err) && find_partition_count(p, err) && start_forwarder(p, err) && start_node(p, err) && start_front(p, err) && bt_admin_start(&admin, &p->admin, err);
 }
 
 static void stop(program *p)
@@ -124,12 +143,17 @@ static void stop(program *p)
     int64_t started_us = bt_clock_monotonic_us();
     if (p->admin != NULL)
         bt_admin_set_stopping(p->admin);
+    if (p->front != NULL)
+        bt_node_leave(p->node, (int)p->settings.leave_limit_ms);
     bool whole = p->front == NULL || bt_http_server_stop(p->front, p->settings.stop_limit_ms);
+    if (p->forwarder != NULL)
+        bt_forwarder_stop(p->forwarder);
     if (p->node != NULL)
         bt_node_stop(p->node, 5000);
     bt_http_server_free(p->front);
-    if (p->node != NULL)
-        bt_intake_release(&p->intake);
+    bt_forwarder_free(p->forwarder);
+    bt_directory_free(p->directory);
+    bt_intake_release(&p->intake);
     bt_admin_free(p->admin);
     bt_log_info("server.stopped", F_BOOL("all_answered", whole), F_I64("took_ms", (bt_clock_monotonic_us() - started_us) / 1000));
     bt_metrics_free(p->metrics);

@@ -13,24 +13,21 @@
 
 static void on_assigned(void *context, int32_t partition)
 {
-    bt_node *node = context;
-    if (partition < node->options.partition_count) {
-        node->slots[partition].assigned = true;
-        bt_owner_on_assigned(node->slots[partition].owner, bt_clock_realtime_us());
-    }
-    atomic_fetch_add(&node->assigned_count, 1);
-    bt_log_info("partition.assigned", F_STR("topic", node->topic), F_I64("partition", partition));
+    bt_log_info("partition.assigned", F_STR("topic", ((bt_node *)context)->topic), F_I64("partition", partition));
+    bt_ownership_assigned(context, partition, bt_clock_realtime_us());
 }
 
 static void on_revoked(void *context, int32_t partition)
 {
-    bt_node *node = context;
-    if (partition < node->options.partition_count) {
-        node->slots[partition].assigned = false;
-        bt_owner_on_revoked(node->slots[partition].owner, bt_clock_realtime_us());
-    }
-    atomic_fetch_sub(&node->assigned_count, 1);
-    bt_log_info("partition.revoked", F_STR("topic", node->topic), F_I64("partition", partition));
+    bt_log_info("partition.revoked", F_STR("topic", ((bt_node *)context)->topic), F_I64("partition", partition));
+    bt_ownership_revoked(context, partition, bt_clock_realtime_us());
+}
+
+static void on_session_refused(void *context, int32_t asked_ms, int32_t next_ms)
+{
+    (void)context;
+    bt_log_warn("group.session_refused", F_I64("node.session_timeout_ms", asked_ms), F_I64("next_ms", next_ms),
+        F_STR("remedy", "the broker's group.min.session.timeout.ms is above node.session_timeout_ms: lower it there, or a dead node is noticed late"));
 }
 
 static bt_append_result result_of(bt_err_kind kind)
@@ -95,13 +92,18 @@ static void on_end(void *context, int32_t partition, uint64_t request, int64_t e
     }
 }
 
-/* The position is not in the log: shorter than what was proved. A restore asks for its end, which tells the owner so. */
+/* The position is not in the log: shorter than what was proved. Reading anew asks for its end, which tells the owner so. */
 static void on_broken(void *context, int32_t partition, const bt_err *err)
 {
     bt_slot *slot = &((bt_node *)context)->slots[partition];
     bt_log_error("reader.broken", F_I64("partition", partition), F_ERR(err));
     slot->reading = false;
     int64_t now_us = bt_clock_realtime_us();
+    bt_owner_phase phase = bt_owner_phase_of(slot->owner);
+    if (phase == BT_OWNER_FOLLOWING || phase == BT_OWNER_YIELDED) {
+        bt_owner_on_follow(slot->owner, bt_owner_has_state(slot->owner), now_us);
+        return;
+    }
     bt_owner_on_revoked(slot->owner, now_us);
     bt_owner_on_assigned(slot->owner, now_us);
 }
@@ -157,17 +159,12 @@ static void look_after(bt_node *node)
     if (mono_us - node->metrics_told_us < METRICS_EVERY_US)
         return;
     node->metrics_told_us = mono_us;
-    int owned = 0, read_only = 0;
     for (int32_t p = 0; p < node->options.partition_count; p++) {
         bt_slot *slot = &node->slots[p];
         bt_slot_tell_metrics(slot);
-        owned += bt_owner_phase_of(slot->owner) == BT_OWNER_OWNING;
-        read_only += bt_owner_phase_of(slot->owner) == BT_OWNER_READ_ONLY;
         bt_slot_snapshot(slot, false);
-        bt_slot_take_again(slot, bt_clock_realtime_us());
     }
-    atomic_store(&node->owned_count, owned);
-    atomic_store(&node->read_only_count, read_only);
+    bt_ownership_count(node);
     bt_gauge_set(node->queue_depth, atomic_load(&node->inbox.count));
 }
 
@@ -204,6 +201,8 @@ static void *run(void *context)
     bt_node *node = context;
     while (!atomic_load(&node->stopping)) {
         wait_for_input(node);
+        if (atomic_load(&node->leaving))
+            bt_ownership_leave(node, bt_clock_realtime_us());
         bt_group_poll(node->group);
         bt_producer_poll(node->producer, 0);
         note_incarnation(node, ({ bt_producer_stats stats; bt_producer_stats_of(node->producer, &stats); stats.incarnation; }), bt_clock_realtime_us());
@@ -212,6 +211,7 @@ static void *run(void *context)
         bt_reader_poll(node->fetcher, 0);
         take_commands(node);
         serve_owners(node);
+        bt_ownership_look(node, bt_clock_realtime_us());
         look_after(node);
     }
     finish(node);
@@ -248,7 +248,7 @@ static bool connect_kafka(bt_node *node, bt_err *err)
     bt_reader_options fetcher = { .topic = o->topic, .tuning = BT_READER_TAIL, .batch_max = 16, .buffer_bytes = 1 << 20 };
     bt_reader_outputs fetcher_outputs = { .context = node, .records = on_fetched };
     bt_group_options group = { .group = o->group, .topic = o->topic, .session_timeout_ms = o->session_timeout_ms };
-    bt_group_outputs group_outputs = { .context = node, .assigned = on_assigned, .revoked = on_revoked };
+    bt_group_outputs group_outputs = { .context = node, .assigned = on_assigned, .revoked = on_revoked, .refused = on_session_refused };
     return bt_wake_init(&node->wake, err) && bt_producer_new(&o->kafka, &producer, &producer_outputs, &node->wake, &node->producer, err) &&
            bt_reader_new(&o->kafka, &reader, &outputs, &node->wake, &node->reader, err) &&
            bt_reader_new(&o->kafka, &fetcher, &fetcher_outputs, &node->wake, &node->fetcher, err) &&
@@ -302,9 +302,11 @@ bool bt_node_start(const bt_node_options *options, bt_node **ret_node, bt_err *e
     }
     for (int32_t p = 0; p < options->partition_count; p++)
         bt_slot_restore(&node->slots[p]);
+    bt_ownership_begin(node, bt_clock_realtime_us());
     bt_producer_stats stats;
     bt_producer_stats_of(node->producer, &stats);
     node->incarnation = stats.incarnation;
+    atomic_store(&node->behind_count, options->partition_count);
     atomic_store(&node->accepting, 1);
     if (pthread_create(&node->thread, NULL, run, node) != 0) {
         release(node);
@@ -323,12 +325,32 @@ bool bt_node_submit(bt_node *node, bt_submission *submission)
     return true;
 }
 
+void bt_node_disowned(bt_node *node, int32_t partition)
+{
+    atomic_store(&node->slots[partition].disowned, true);
+    bt_wake_up(&node->wake);
+}
+
 bool bt_node_is_ready(bt_node *node, char *ret_reason, size_t reason_size)
 {
-    int owned = atomic_load(&node->owned_count), assigned = atomic_load(&node->assigned_count), read_only = atomic_load(&node->read_only_count);
-    bool joined = bt_group_joined(node->group);
-    snprintf(ret_reason, reason_size, "%s; owns %d of the %d partitions assigned to it; %d read-only", joined ? "joined" : "not joined: is a broker up?", owned, assigned, read_only);
-    return joined && owned == assigned && read_only == 0;
+    int owned = atomic_load(&node->owned_count), assigned = atomic_load(&node->assigned_count), lacking = atomic_load(&node->lacking_count);
+    int read_only = atomic_load(&node->read_only_count), behind = atomic_load(&node->behind_count);
+    bool answers = bt_group_broker_answers(node->group), joined = bt_group_joined(node->group);
+    snprintf(ret_reason, reason_size, "%s; %s; owns %d partitions, lacks %d of the %d assigned to it; %d logs not yet read; %d read-only",
+        answers ? "a broker answers" : "no broker answers", joined ? "joined" : "not joined", owned, lacking, assigned, behind, read_only);
+    return answers && joined && lacking == 0 && behind == 0 && read_only == 0;
+}
+
+void bt_node_leave(bt_node *node, int limit_ms)
+{
+    int others = -1; /* not known yet */
+    atomic_store(&node->leaving, true);
+    bt_wake_up(&node->wake);
+    for (int waited_ms = 0; waited_ms < limit_ms && others != 0 && (others < 0 || atomic_load(&node->owned_count) > 0); waited_ms += 5) {
+        bt_clock_sleep_us(5000);
+        others = bt_group_others(node->group);
+    }
+    bt_log_info("node.left", F_I64("others", others), F_I64("not_handed_over", atomic_load(&node->owned_count)));
 }
 
 void bt_node_stop(bt_node *node, int limit_ms)

@@ -4,10 +4,14 @@
  * time, tells the owners, and does what they say. All deciding happens here: HTTP threads only parse before and write
  * after. A batch is what arrived while the last one was in flight; a lone command is appended at once.
  *
- * Nothing here assumes that this node is alone: partitions come and go by the group, and the log settles the rest. */
+ * Nothing here assumes that this node is alone: partitions come and go by the group, and the log settles the rest. A partition that is
+ * not this node's is followed: its log is folded all the same (or its heads and takeovers alone), so that the node knows who owns it, and
+ * takes it over without a restore. A partition that the group gives to another is decided on here until the other has taken over:
+ * ownership.c says how it passes. */
 #ifndef BERTH_COMMANDS_SERVER_NODE_H
 #define BERTH_COMMANDS_SERVER_NODE_H
 
+#include "commands/forward/directory.h"
 #include "commands/owner/owner.h"
 #include "commands/server/inbox.h"
 #include "io/kafka/config.h"
@@ -31,6 +35,11 @@ typedef struct bt_node_options {
     const void *decider_settings;
     bt_kafka_config kafka;
     const char *topic, *group, *node, *address;
+    bt_directory *directory;       /* where each partition is decided on; this node writes it */
+    void (*routes_changed)(void *context); /* after each change of it, on the node's thread; must not block */
+    void *context;
+    bool standby;                  /* partitions of others are folded whole */
+    bool own_all;                  /* tests only: owns every partition, whatever the group says */
     const char *snapshot_folder;   /* NULL or "": none are read or written */
     int64_t snapshot_every;        /* valid records of a partition between two snapshots [200,000] */
     int32_t partition_count;       /* of the topic; must equal what LogOpened says */
@@ -49,8 +58,17 @@ bool bt_node_start(const bt_node_options *options, bt_node **ret_node, bt_err *e
 /* Any thread. False: full, or stopping; nothing was queued and answered will not be called. */
 bool bt_node_submit(bt_node *node, bt_submission *submission) BT_MUST_CHECK;
 
-/* Ready: joined, and every partition that it was assigned is owned. reason is filled in both cases. Any thread. */
+/* A node that the log names as the partition's owner says that it is not. If the group gives the partition to this node, it takes over
+ * now instead of some seconds later. Any thread. */
+void bt_node_disowned(bt_node *node, int32_t partition);
+
+/* Ready: a broker answers, joined, every partition that it was assigned is owned, and the others' logs have been read to their ends
+ * once. reason is filled in both cases. Any thread. */
 bool bt_node_is_ready(bt_node *node, char *ret_reason, size_t reason_size);
+
+/* Leaves the group, and goes on deciding until the others have taken over all its partitions: at most limit_ms, and not at all when it is
+ * alone. Commands are still taken. */
+void bt_node_leave(bt_node *node, int limit_ms);
 
 /* Answers what waits, writes snapshots, leaves the group; within limit_ms. The HTTP front must have been stopped. */
 void bt_node_stop(bt_node *node, int limit_ms);

@@ -6,13 +6,14 @@
 #include "io/config/config.h"
 
 typedef struct bt_commands_settings {
-    const char *http_listen, *http_backend, *admin_listen, *state_dir, *node_name, *node_address, *log_level, *group, *test_stop_at;
+    const char *http_listen, *http_backend, *admin_listen, *state_dir, *node_name, *node_address, *log_level, *group, *standby, *test_stop_at;
     int64_t http_workers, http_body_max, waiting_max;
     int64_t http_connections_max, http_read_timeout_ms, http_idle_timeout_ms, http_write_timeout_ms;
     int64_t batch_max, batches_in_flight, gather_us, linger_us, message_timeout_ms, session_timeout_ms, command_timeout_ms;
-    int64_t snapshot_every, stop_limit_ms;
+    int64_t snapshot_every, stop_limit_ms, leave_limit_ms, forward_limit_ms, forward_max, forward_connections;
     int64_t hold_ttl_s, hold_ttl_max_s, hold_places_max;
     int64_t test_stop_after;
+    bool test_own_all;
 } bt_commands_settings;
 
 extern const bt_config_spec bt_commands_spec;

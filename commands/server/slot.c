@@ -97,7 +97,7 @@ static void register_metrics(bt_slot *slot)
     bt_label storage[2];
     snprintf(partition, sizeof partition, "%d", slot->partition);
     bt_labels labels = labels_of(storage, slot->node, partition);
-    to->phase = bt_metrics_gauge(m, "berth_owner_phase", "Phase of the partition's owner: 0 idle, 1 restoring, 2 taking over, 3 owning, 4 recovering, 5 yielded, 6 read-only", labels);
+    to->phase = bt_metrics_gauge(m, "berth_owner_phase", "Phase of the partition's owner: 0 idle, 1 restoring, 2 taking over, 3 owning, 4 recovering, 5 yielded, 6 read-only, 7 following", labels);
     to->height = bt_metrics_gauge(m, "berth_partition_height", "Valid records proved", labels);
     to->void_records = bt_metrics_gauge(m, "berth_partition_void_records", "Void records met", labels);
     to->next_offset = bt_metrics_gauge(m, "berth_partition_next_offset", "Offset after the last record that is proved", labels);
@@ -112,25 +112,41 @@ static void register_metrics(bt_slot *slot)
     to->appends = bt_metrics_counter(m, "berth_appends_total", "Records sent", labels);
     to->barriers = bt_metrics_counter(m, "berth_barriers_total", "Barrier records sent", labels);
     to->drops = bt_metrics_counter(m, "berth_pipeline_drops_total", "Pipelines dropped and recovered", labels);
-    to->takeovers = bt_metrics_counter(m, "berth_takeovers_total", "Partitions taken over", labels);
+    to->takeovers = bt_metrics_counter(m, "berth_takeovers_total", "Times that this node took the partition over", labels);
     to->yields = bt_metrics_counter(m, "berth_yields_total", "Partitions yielded to another owner", labels);
+    to->gave_way = bt_metrics_counter(m, "berth_gave_way_total", "Times that deciding was held back for another node's takeover", labels);
     to->key_hits = bt_metrics_counter(m, "berth_key_hits_total", "Commands whose key was known", labels);
     to->settled = bt_metrics_counter(m, "berth_settled_attempts_total", "Dropped appends found to be void for good", labels);
     to->foreign_valid = bt_metrics_counter(m, "berth_foreign_valid_records_total", "Valid records of another writer met while owning", labels);
     to->gaps = bt_metrics_counter(m, "berth_report_gaps_total", "Reports whose offset was past the next", labels);
 }
 
-void bt_slot_init(bt_slot *slot, bt_node *node, int32_t partition)
+static void new_owner(bt_slot *slot)
 {
-    *slot = (bt_slot){ .node = node, .partition = partition };
+    const bt_node *node = slot->node;
     const bt_node_options *o = &node->options;
     bt_owner_config config = { .decider = o->decider, .decider_settings = o->decider_settings, .topic = node->topic, .node = bt_str_of(o->node), .address = bt_str_of(o->address),
-        .registry = BT_STR("berth"), .partition = partition, .partition_count = o->partition_count, .waiting_max = o->waiting_max, .batch_max = o->batch_max,
+        .registry = BT_STR("berth"), .partition = slot->partition, .partition_count = o->partition_count, .waiting_max = o->waiting_max, .batch_max = o->batch_max,
         .batches_in_flight_max = o->batches_in_flight_max, .gather_us = o->gather_us, .command_timeout_us = o->command_timeout_us, .append_timeout_us = (int64_t)(o->message_timeout_ms + 2000) * 1000 };
     bt_owner_outputs outputs = { .context = slot, .append = on_append, .read_from = on_read_from, .ask_end = on_ask_end, .fetch_one = on_fetch_one, .answer = on_answer,
         .random = on_random, .alarm = on_alarm, .forget_saved = on_forget_saved };
     slot->owner = bt_owner_new(&config, &outputs);
+    slot->told = (bt_owner_stats){ .appends = 0 };
+}
+
+void bt_slot_init(bt_slot *slot, bt_node *node, int32_t partition)
+{
+    *slot = (bt_slot){ .node = node, .partition = partition };
+    new_owner(slot);
     register_metrics(slot);
+}
+
+void bt_slot_renew(bt_slot *slot)
+{
+    bt_owner_free(slot->owner);
+    slot->read_wanted = slot->end_wanted = false;
+    new_owner(slot);
+    bt_slot_restore(slot);
 }
 
 void bt_slot_release(bt_slot *slot) { bt_owner_free(slot->owner); }
@@ -242,25 +258,6 @@ void bt_slot_serve(bt_slot *slot, int64_t now_us)
         serve_fetches(slot, now_us);
 }
 
-void bt_slot_take_again(bt_slot *slot, int64_t now_us)
-{
-    int64_t mono_us = bt_clock_monotonic_us();
-    if (!slot->assigned || bt_owner_phase_of(slot->owner) != BT_OWNER_YIELDED) {
-        slot->yielded_since_us = 0;
-        return;
-    }
-    if (slot->yielded_since_us == 0) {
-        uint32_t chance;
-        on_random(slot, &chance, sizeof chance);
-        slot->yielded_since_us = mono_us + (int64_t)(chance % (uint32_t)YIELD_FOR_US);
-        bt_log_warn("owner.yielded", F_STR("topic", slot->node->topic), F_I64("partition", slot->partition));
-    } else if (mono_us - slot->yielded_since_us > YIELD_FOR_US) {
-        slot->yielded_since_us = 0;
-        bt_log_info("owner.takes_again", F_STR("topic", slot->node->topic), F_I64("partition", slot->partition));
-        bt_owner_on_assigned(slot->owner, now_us);
-    }
-}
-
 void bt_slot_tell_metrics(bt_slot *slot)
 {
     bt_owner_stats s;
@@ -284,6 +281,7 @@ void bt_slot_tell_metrics(bt_slot *slot)
     bt_counter_add(m->drops, s.drops - t->drops);
     bt_counter_add(m->takeovers, s.takeovers - t->takeovers);
     bt_counter_add(m->yields, s.yields - t->yields);
+    bt_counter_add(m->gave_way, s.gave_way - t->gave_way);
     bt_counter_add(m->key_hits, s.key_hits - t->key_hits);
     bt_counter_add(m->settled, s.settled - t->settled);
     bt_counter_add(m->foreign_valid, s.foreign_valid - t->foreign_valid);

@@ -15,11 +15,11 @@
 
 #define SNAPSHOT_AGAIN_US INT64_C(10000000) /* after one that could not be written: the disk may have room by then */
 #define FETCH_TIMEOUT_US INT64_C(5000000)
-#define YIELD_FOR_US INT64_C(3000000) /* and up to as much again, by chance, so that two nodes do not duel in step */
+#define YIELD_FOR_US INT64_C(1000000) /* and up to as much again, by chance, so that two nodes do not duel in step */
 
 typedef struct bt_slot_metrics {
     bt_gauge *phase, *height, *void_records, *next_offset, *read_offset, *waiting, *in_flight, *streams, *stopped_streams, *keys, *keys_horizon_s, *open_attempts;
-    bt_counter *appends, *barriers, *drops, *takeovers, *yields, *key_hits, *settled, *foreign_valid, *gaps;
+    bt_counter *appends, *barriers, *drops, *takeovers, *yields, *gave_way, *key_hits, *settled, *foreign_valid, *gaps;
 } bt_slot_metrics;
 
 typedef struct bt_slot {
@@ -27,7 +27,8 @@ typedef struct bt_slot {
     bt_owner *owner;
     int32_t partition;
     bool assigned;            /* the group gives it to this node now */
-    int64_t yielded_since_us; /* monotonic; 0: it has not yielded */
+    int64_t yielded_since_us, take_again_us; /* monotonic; 0: it has not yielded */
+    atomic_bool disowned;     /* whoever the log names says that it is not the owner */
     bool read_wanted, reading; /* read_from was asked for and not yet done; the reader runs */
     int64_t read_offset;
     bool end_wanted;
@@ -76,16 +77,29 @@ struct bt_node {
     bt_stop_hook stop_hook;
     bt_snapshot_writer writer;
     pthread_t thread;
-    atomic_bool stopping;
+    atomic_bool stopping, leaving;
+    bool left;           /* the group was told */
+    bool caught_up;      /* every log was read to its end once */
     atomic_int accepting;
-    atomic_int owned_count, assigned_count, read_only_count; /* for readiness */
+    atomic_int owned_count, assigned_count, lacking_count, read_only_count, behind_count; /* for readiness; lacking: assigned and not owned */
     int64_t metrics_told_us;
     bt_histogram *decide_seconds, *append_seconds, *answer_seconds, *batch_records, *snapshot_seconds;
     bt_gauge *queue_depth;
     bt_counter *answers[BT_ANSWER_KIND_COUNT];
 };
 
+/* ownership.c: who decides on a partition, and how that passes from node to node. */
+void bt_ownership_begin(bt_node *node, int64_t now_us);
+void bt_ownership_assigned(bt_node *node, int32_t partition, int64_t now_us);
+void bt_ownership_revoked(bt_node *node, int32_t partition, int64_t now_us);
+void bt_ownership_leave(bt_node *node, int64_t now_us);
+/* Each round, after the owners were served: publishes where partitions are decided on, and moves on what has yielded. */
+void bt_ownership_look(bt_node *node, int64_t now_us);
+void bt_ownership_count(bt_node *node); /* for readiness */
+
 void bt_slot_init(bt_slot *slot, bt_node *node, int32_t partition);
+/* A fresh owner in the place of one that follows without state. */
+void bt_slot_renew(bt_slot *slot);
 void bt_slot_release(bt_slot *slot);
 /* Reads the newest snapshot that is whole into the fresh owner, if there is one. */
 void bt_slot_restore(bt_slot *slot);
@@ -94,9 +108,6 @@ void bt_slot_snapshot(bt_slot *slot, bool force);
 /* Does what the owner asked of the readers since the last call. */
 void bt_slot_serve(bt_slot *slot, int64_t now_us);
 void bt_slot_fetched(bt_slot *slot, const bt_record *record, int64_t now_us);
-/* A yielded owner whose partition the group still gives to this node takes over again after a while: the other was a
- * zombie, or the group will say otherwise by then. Without this, one late OwnerTookOver would end a partition's service. */
-void bt_slot_take_again(bt_slot *slot, int64_t now_us);
 void bt_slot_tell_metrics(bt_slot *slot);
 
 bool bt_snapshot_writer_start(bt_snapshot_writer *writer, bt_err *err) BT_MUST_CHECK;

@@ -12,29 +12,30 @@ from test_commands import code, hold, trip_body
 
 
 def fold(stack, partition):
-    """(next offset, height, head) of a partition, by the rule."""
+    """(next offset, height, head, valid records of the log itself) of a partition, by the rule."""
     consumer = Consumer({"bootstrap.servers": stack.kafka, "group.id": "zombie-test", "enable.auto.commit": False, "auto.offset.reset": "error"})
     _, end = consumer.get_watermark_offsets(TopicPartition("berth.trip", partition), 10)
     consumer.assign([TopicPartition("berth.trip", partition, 0)])
-    height, head = 0, bytes(16)
+    height, head, of_log = 0, bytes(16), 0
     for offset in range(end):
         message = consumer.poll(10)
         assert message is not None and message.offset() == offset
         key, value = message.key(), message.value()
         if key is not None and value is not None and len(value) >= 21 and value[0] == 0 and value[5:21] == head:
             height += 1
+            of_log += key == b"@log"
             head = hashlib.sha256(len(key).to_bytes(4, "big") + key + value).digest()[:16]
     consumer.close()
-    return end, height, head
+    return end, height, head, of_log
 
 
 def take_over(stack, partition):
     """Appends an OwnerTookOver of a node that does not exist, valid if nothing came between."""
-    offset, height, head = fold(stack, partition)
+    offset, height, head, of_log = fold(stack, partition)
     schema = json.loads((TOP / "schemas/log/events/OwnerTookOver.avsc").read_text())
     rows = [line.split("\t") for line in (TOP / "schemas/ids.tsv").read_text().splitlines()]
     schema_id = next(int(row[0]) for row in rows if len(row) > 1 and row[1].endswith("berth.log.OwnerTookOver"))
-    meta = {"parent": head, "version": height + 1, "time": int(time.time() * 1e6), "command": bytes(16), "body": bytes(16), "actor": "zombie"}
+    meta = {"parent": head, "version": of_log + 1, "time": int(time.time() * 1e6), "command": bytes(16), "body": bytes(16), "actor": "zombie"}
     text = io.BytesIO()
     fastavro.schemaless_writer(text, fastavro.parse_schema(schema), {"meta": meta, "node": "zombie", "address": "127.0.0.1:1", "schemas": bytes(16), "nonce": b"n" * 16,
                                                                      "proved_offset": offset, "proved_height": height, "proved_head": head})
