@@ -17,12 +17,16 @@ import requests
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 DEV = TOP / "dev"
-HEAL_S = 120
+HEAL_S = 300
+# How long a test waits at the least for what must come, and a request for its answer. A test that passes never uses it up, so a slow
+# machine loses nothing by it being long; what is to be quick is measured by the benches.
+PATIENCE_S = 90
 PARTS = ("kafka", "postgres", "redis", "commands", "projections", "query", "gateway")
 
 
-def wait_until(check, seconds=10, what="it"):
-    """Asks check() until it is true and returns what it said; fails with `what` when the time is over."""
+def wait_until(check, seconds=PATIENCE_S, what="it"):
+    """Asks check() until it is true and returns what it said; fails with `what` when the time is over: at the least PATIENCE_S."""
+    seconds = max(seconds, PATIENCE_S)
     end = time.monotonic() + seconds
     while True:
         answer = check()
@@ -45,12 +49,12 @@ class Stack:
     def status(self):
         return json.loads(self.dev("status", "--json"))
 
-    def dev(self, *arguments, timeout=180):
+    def dev(self, *arguments, timeout=600):
         done = subprocess.run([DEV, *arguments], capture_output=True, text=True, timeout=timeout)
         assert done.returncode == 0, f"./dev {' '.join(arguments)}: {done.stderr or done.stdout}"
         return done.stdout
 
-    def berth(self, *arguments, timeout=180):
+    def berth(self, *arguments, timeout=600):
         """The command line; its standard output."""
         return self.dev("berth", *arguments, timeout=timeout)
 
@@ -77,6 +81,10 @@ class Stack:
     def resume(self, name):
         self.dev("resume", name)
 
+    def signal(self, name, number):
+        """At once and without waiting for what comes of it: for what must not take as long as a ./dev."""
+        os.kill(int((self.state / "run" / f"{name}.pid").read_text().split()[0]), number)
+
     def log(self, name):
         return (self.state / "logs" / f"{name}.log").read_text(errors="replace")
 
@@ -87,7 +95,7 @@ class Stack:
         except requests.RequestException:
             return False
 
-    def wait_ready(self, *servers, seconds=60):
+    def wait_ready(self, *servers, seconds=PATIENCE_S):
         for server in servers or self.admin:
             wait_until(lambda: self.is_ready(server), seconds, f"{server} is ready")
 
@@ -95,7 +103,7 @@ class Stack:
         """name{labels} -> value, of a server's /metrics."""
         from prometheus_client.parser import text_string_to_metric_families
 
-        text = requests.get(self.admin[server] + "/metrics", timeout=5).text
+        text = requests.get(self.admin[server] + "/metrics", timeout=PATIENCE_S).text
         return {
             (sample.name, tuple(sorted(sample.labels.items()))): sample.value
             for family in text_string_to_metric_families(text)
@@ -120,21 +128,35 @@ class Api:
         self.session.trust_env = False
         self.position = None  # the Berth-Position of the last accepted command
 
-    def post(self, path, body=None, key=None, timeout=30, **options):
+    def post(self, path, body=None, key=None, timeout=PATIENCE_S, **options):
         headers = {"Idempotency-Key": key or str(uuid.uuid4()), **options.pop("headers", {})}
         answer = self.session.post(self.url + path, json={} if body is None else body, headers=headers, timeout=timeout, **options)
         self.position = answer.headers.get("Berth-Position", self.position)
         return answer
 
-    def get(self, path, fresh=True, timeout=30, **options):
-        """fresh: not before the read model has got to the last command's position."""
+    def get(self, path, fresh=True, timeout=PATIENCE_S, **options):
+        """fresh: not before the read model has got to the last command's position, however long that takes it."""
         headers = dict(options.pop("headers", {}))
+        waits = fresh and self.position and "Berth-Min-Position" not in headers and "Prefer" not in headers
         if fresh and self.position:
             headers.setdefault("Berth-Min-Position", self.position)
-        return self.session.get(self.url + path, headers=headers, timeout=timeout, **options)
+        if waits:
+            headers["Prefer"] = "wait=10"
+        end = time.monotonic() + PATIENCE_S
+        while True:
+            answer = self.session.get(self.url + path, headers=headers, timeout=timeout, **options)
+            if not (waits and answer.status_code == 503 and "read-model-behind" in answer.text and time.monotonic() < end):
+                return answer
 
 
-def raw_request(url, data, timeout=5):
+def is_whole(answer):
+    """Has all of the answer come that its head announces?"""
+    head, end, body = answer.partition(b"\r\n\r\n")
+    length = next((line.split(b":")[1] for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")), None)
+    return bool(end) and length is not None and len(body) >= int(length)
+
+
+def raw_request(url, data, timeout=PATIENCE_S):
     """Sends bytes as they are, which no client library would, and returns (status, headers, body) of the first answer."""
     host, port = url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=timeout) as connection:
@@ -142,7 +164,7 @@ def raw_request(url, data, timeout=5):
         connection.sendall(data)
         answer = b""
         try:
-            while chunk := connection.recv(65536):
+            while not is_whole(answer) and (chunk := connection.recv(65536)):
                 answer += chunk
         except (TimeoutError, ConnectionResetError):
             pass

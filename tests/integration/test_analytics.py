@@ -8,7 +8,7 @@ from test_commands import STOPS, hold, trip_body
 
 
 def load_of(stack, trip):
-    done = subprocess.run([sys.executable, TOP / "examples/analytics/bookings.py", stack.kafka, stack.query], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, TOP / "examples/analytics/bookings.py", stack.kafka, stack.query], capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     rows = [line.split("\t") for line in done.stdout.splitlines()]
     assert any(row[0] == "booked" for row in rows)

@@ -234,7 +234,7 @@ def test_void_garbage_and_foreign_records_change_nothing(stack, commands, trip):
     garbage = [(None, b"x"), (trip.encode(), None), (trip.encode(), b""), (trip.encode(), b"\x00" * 21), (trip.encode(), b"\x01" * 60), (b"@log", b"\x00\xff\xff\xff\xff" + b"\x07" * 80)]
     for name, value in garbage:
         producer.produce("berth.trip", value=value, key=name, partition=partition)
-    assert producer.flush(10) == 0
+    assert producer.flush(60) == 0
     assert hold(commands, trip).status_code == 201
     stack.kill("commands")
     stack.start("commands")

@@ -3,6 +3,7 @@
 Whatever goes wrong is one line that names the thing and the remedy. Where the cause cannot be made without harm (a full disk, no root, a
 package that apt does not know), a stand-in for the one tool that reports it comes first in PATH.
 """
+import fcntl
 import os
 import pathlib
 import signal
@@ -14,7 +15,22 @@ import pytest
 
 from conftest import DEV, TOP
 
-BASE = 29_960  # 40 ports that ./dev test itself does not use
+
+def free_base():
+    """40 ports that ./dev test itself does not use, and no other run of these tests either: each holds a lock on its own."""
+    for base in range(27_000, 28_040, 40):
+        lock = open(f"/tmp/berth-test-dev-{base}.lock", "w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            for port in range(base, base + 40):
+                socket.create_server(("127.0.0.1", port)).close()
+            return base, lock
+        except OSError:
+            lock.close()
+    raise AssertionError("no 40 ports in a row are free")
+
+
+BASE, BASE_LOCK = free_base()
 
 
 @pytest.fixture
@@ -23,7 +39,7 @@ def dev(tmp_path):
     binaries = tmp_path / "bin"
     binaries.mkdir()
 
-    def run(*arguments, stand_ins=None, timeout=90, **settings):
+    def run(*arguments, stand_ins=None, timeout=600, **settings):
         for name, script in (stand_ins or {}).items():
             (binaries / name).write_text("#!/bin/sh\n" + script)
             (binaries / name).chmod(0o755)
@@ -106,7 +122,7 @@ def test_redis_survives_a_second_up_and_down_stops_it(dev, tmp_path):
 
 
 def test_a_pid_that_now_belongs_to_another_process_is_never_signalled(dev, tmp_path):
-    stranger = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    stranger = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
     try:
         boot = pathlib.Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         assert dev("up", "--parts", "redis").returncode == 0
@@ -125,7 +141,7 @@ def test_state_is_remembered_without_the_settings_that_made_it(dev, tmp_path):
     assert dev("up", "--parts", "redis").returncode == 0
     environment = {**os.environ, "BERTH_STATE": str(tmp_path / "state")}
     environment.pop("BERTH_PORT_BASE", None)
-    done = subprocess.run([DEV, "status", "--json"], capture_output=True, text=True, env=environment, timeout=30)
+    done = subprocess.run([DEV, "status", "--json"], capture_output=True, text=True, env=environment, timeout=600)
     assert f"127.0.0.1:{BASE + 31}" in done.stdout
 
 

@@ -68,7 +68,7 @@ def test_what_it_does_not_know_is_told_as_confluent_tells_it(query, registry):
 
 
 def test_nothing_can_be_registered(query):
-    answer = query.session.post(query.url + "/subjects/x/versions", json={"schema": '"string"'}, timeout=10)
+    answer = query.session.post(query.url + "/subjects/x/versions", json={"schema": '"string"'}, timeout=90)
     assert answer.status_code == 405 and "GET" in answer.headers["Allow"]
 
 

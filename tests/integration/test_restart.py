@@ -68,7 +68,7 @@ def test_a_graceful_stop_under_load_loses_no_accepted_command(stack, commands):
     wait_until(lambda: len(accepted) > 50, 20, "some holds are accepted")
     began = time.monotonic()
     stack.stop("commands")
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < 90  # it may take 30 s; a slow machine adds to it
     stop.set()
     for thread in threads:
         thread.join()

@@ -4,7 +4,7 @@ import subprocess
 import pytest
 import requests
 
-from conftest import TOP
+from conftest import PATIENCE_S, TOP
 
 PROGRAMS = {"commands": "berth-commands", "projections": "berth-projections", "query": "berth-query-api"}
 SERVERS = list(PROGRAMS)
@@ -18,16 +18,16 @@ def program(stack, server):
 
 @pytest.mark.parametrize("server", SERVERS)
 def test_metrics_pass_promtool(stack, server):
-    text = requests.get(stack.admin[server] + "/metrics", timeout=5)
+    text = requests.get(stack.admin[server] + "/metrics", timeout=PATIENCE_S)
     assert text.headers["Content-Type"].startswith("text/plain")
-    done = subprocess.run(["promtool", "check", "metrics"], input=text.text, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(["promtool", "check", "metrics"], input=text.text, capture_output=True, text=True, timeout=PATIENCE_S)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("server", SERVERS)
 def test_the_version_is_the_commit_that_was_built(stack, server):
-    told = requests.get(stack.admin[server] + "/version", timeout=5).json()
-    shown = subprocess.run([program(stack, server), "--version"], capture_output=True, text=True, timeout=10)
+    told = requests.get(stack.admin[server] + "/version", timeout=PATIENCE_S).json()
+    shown = subprocess.run([program(stack, server), "--version"], capture_output=True, text=True, timeout=PATIENCE_S)
     assert shown.returncode == 0 and told["version"] in shown.stdout
     commit = subprocess.run(["git", "-C", TOP, "rev-parse", "--short=10", "HEAD"], capture_output=True, text=True)
     if commit.returncode == 0:
@@ -36,7 +36,7 @@ def test_the_version_is_the_commit_that_was_built(stack, server):
 
 @pytest.mark.parametrize("server", SERVERS)
 def test_help_goes_to_standard_output_and_lists_settings(stack, server):
-    done = subprocess.run([program(stack, server), "--help"], capture_output=True, text=True, timeout=10)
+    done = subprocess.run([program(stack, server), "--help"], capture_output=True, text=True, timeout=PATIENCE_S)
     assert done.returncode == 0 and done.stderr == ""
     assert PROGRAMS[server] in done.stdout and "--admin.listen" in done.stdout and "--config FILE" in done.stdout
 
@@ -44,11 +44,11 @@ def test_help_goes_to_standard_output_and_lists_settings(stack, server):
 @pytest.mark.parametrize("server", SERVERS)
 @pytest.mark.parametrize("flag", ["--no.such=1", "--log.level=loud", "--config=/does/not/exist"])
 def test_a_wrong_setting_is_one_line_and_nothing_starts(stack, server, flag):
-    done = subprocess.run([program(stack, server), flag], capture_output=True, text=True, timeout=20)
+    done = subprocess.run([program(stack, server), flag], capture_output=True, text=True, timeout=PATIENCE_S)
     assert done.returncode != 0
     assert len(done.stderr.strip().splitlines()) == 1 and PROGRAMS[server] in done.stderr, done.stderr
 
 
 @pytest.mark.parametrize("server", SERVERS)
 def test_unknown_paths_of_the_admin_port_are_404(stack, server):
-    assert requests.get(stack.admin[server] + "/etc", timeout=5).status_code == 404
+    assert requests.get(stack.admin[server] + "/etc", timeout=PATIENCE_S).status_code == 404

@@ -6,7 +6,7 @@ import uuid
 import pytest
 import requests
 
-from conftest import Api
+from conftest import PATIENCE_S, Api
 
 
 def trip_body(trip):
@@ -29,7 +29,7 @@ def trip_body(trip):
 @pytest.mark.parametrize("server", ["commands", "projections", "query"])
 def test_each_server_is_alive_ready_and_tells_its_metrics(stack, server):
     for path in ("/livez", "/readyz", "/version"):
-        assert requests.get(stack.admin[server] + path, timeout=5).status_code == 200, path
+        assert requests.get(stack.admin[server] + path, timeout=PATIENCE_S).status_code == 200, path
     assert stack.metrics(server)
 
 
@@ -92,6 +92,6 @@ def test_read_models_follow_a_log_that_does_not_rest(stack, api):
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         list(pool.map(buy, range(8)))
     assert "partition_stopped" not in stack.log("projections")
-    assert stack.is_ready("projections")
+    stack.wait_ready("projections")
     held = api.post(f"/v1/trips/{trip}/holds", {"from": "A", "to": "B", "count": 1, "customer": "last"})
     assert api.get(f"/v1/trips/{trip}/holds/{held.json()['hold']}").status_code == 200

@@ -14,11 +14,11 @@ from test_commands import code, hold, trip_body
 def fold(stack, partition):
     """(next offset, height, head, valid records of the log itself) of a partition, by the rule."""
     consumer = Consumer({"bootstrap.servers": stack.kafka, "group.id": "zombie-test", "enable.auto.commit": False, "auto.offset.reset": "error"})
-    _, end = consumer.get_watermark_offsets(TopicPartition("berth.trip", partition), 10)
+    _, end = consumer.get_watermark_offsets(TopicPartition("berth.trip", partition), 60)
     consumer.assign([TopicPartition("berth.trip", partition, 0)])
     height, head, of_log = 0, bytes(16), 0
     for offset in range(end):
-        message = consumer.poll(10)
+        message = consumer.poll(60)
         assert message is not None and message.offset() == offset
         key, value = message.key(), message.value()
         if key is not None and value is not None and len(value) >= 21 and value[0] == 0 and value[5:21] == head:
@@ -41,7 +41,7 @@ def take_over(stack, partition):
                                                                      "proved_offset": offset, "proved_height": height, "proved_head": head})
     producer = Producer({"bootstrap.servers": stack.kafka, "acks": "all"})
     producer.produce("berth.trip", key=b"@log", value=b"\x00" + schema_id.to_bytes(4, "big") + text.getvalue(), partition=partition)
-    assert producer.flush(10) == 0
+    assert producer.flush(60) == 0
     return fold(stack, partition)[1] == height + 1
 
 

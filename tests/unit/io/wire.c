@@ -99,12 +99,13 @@ void wire_start(bt_http_options options)
     options.route_count = BT_COUNT_OF(routes);
     if (options.worker_count == 0 && strcmp(wire_backend, "civetweb") == 0)
         options.worker_count = 32;
+    int64_t usual_ms = strcmp(wire_backend, "civetweb") == 0 ? 1500 : WIRE_PATIENCE_MS; /* civetweb's stop sits its timeouts out */
     if (options.read_timeout_ms == 0)
-        options.read_timeout_ms = 700;
+        options.read_timeout_ms = usual_ms;
     if (options.idle_timeout_ms == 0)
-        options.idle_timeout_ms = 1500;
+        options.idle_timeout_ms = usual_ms;
     if (options.write_timeout_ms == 0)
-        options.write_timeout_ms = 700;
+        options.write_timeout_ms = usual_ms;
     atomic_store(&wire_handled_count, 0);
     if (!bt_http_server_start(&options, &wire_server, &err))
         fail_msg("%s", err.message);
@@ -112,7 +113,7 @@ void wire_start(bt_http_options options)
 
 void wire_stop(void)
 {
-    assert_true(bt_http_server_stop(wire_server, 5000));
+    assert_true(bt_http_server_stop(wire_server, WIRE_PATIENCE_MS));
     bt_http_server_free(wire_server);
     wire_server = NULL;
 }
@@ -164,11 +165,17 @@ const char *wire_header(const wire_answer *answer, const char *name, char ret_va
     return NULL;
 }
 
-wire_answer wire_hear(int fd, bool expects_body, int timeout_ms)
+bool wire_is_spoken_to(int fd, int timeout_ms)
+{
+    struct pollfd ready = { .fd = fd, .events = POLLIN };
+    return poll(&ready, 1, timeout_ms) > 0;
+}
+
+wire_answer wire_hear(int fd, bool expects_body)
 {
     wire_answer answer = { 0 };
     char length[256];
-    int64_t until_us = bt_clock_monotonic_us() + (int64_t)timeout_ms * 1000;
+    int64_t until_us = bt_clock_monotonic_us() + WIRE_PATIENCE_MS * INT64_C(1000);
     size_t size = 0;
     while (size < sizeof answer.head - 1 && (size < 4 || memcmp(answer.head + size - 4, "\r\n\r\n", 4) != 0)) {
         ssize_t got = read_some(fd, answer.head + size, 1, until_us);
@@ -214,8 +221,10 @@ wire_answer wire_ask(const char *text)
 {
     int fd = wire_connect();
     wire_say(fd, text);
-    wire_answer answer = wire_hear(fd, strncmp(text, "HEAD", 4) != 0, 5000);
-    answer.closed = answer.status != 0 && wire_is_closed(fd, 100);
+    wire_answer answer = wire_hear(fd, strncmp(text, "HEAD", 4) != 0);
+    char connection[256];
+    bool will_close = wire_header(&answer, "Connection", connection) != NULL && strcasecmp(connection, "close") == 0;
+    answer.closed = answer.status != 0 && wire_is_closed(fd, will_close ? WIRE_PATIENCE_MS : 100);
     close(fd);
     return answer;
 }

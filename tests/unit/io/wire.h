@@ -8,14 +8,17 @@
 extern const char *wire_backend; /* "civetweb", "loop", "loops" (three of them) or "pool" (a loop and handler threads); from the command line */
 extern bt_http_server *wire_server;
 
-/* A server with short timeouts; the options' other fields are kept. */
+/* How long a test waits for what must come: never used up by a test that passes, however slow the machine. */
+#define WIRE_PATIENCE_MS 60000
+
+/* A server whose timeouts are so long that a slow machine does not meet them, but for those that the options give. */
 void wire_start(bt_http_options options);
 /* Stops it and asserts that nothing was cut off. */
 void wire_stop(void);
 
 #define WIRE_ANSWER_MAX (8 << 20)
 typedef struct wire_answer {
-    int status; /* 0: the connection was closed, or nothing came in time */
+    int status; /* 0: the connection was closed, or nothing came in WIRE_PATIENCE_MS */
     char head[8192];
     char *body; /* zero-terminated; freed by wire_forget */
     size_t body_size;
@@ -25,8 +28,10 @@ typedef struct wire_answer {
 int wire_connect(void);
 void wire_send(int fd, const char *bytes, size_t size);
 void wire_say(int fd, const char *text);
+/* Is there an answer, or the end, to be read within the time? Reads nothing. */
+bool wire_is_spoken_to(int fd, int timeout_ms);
 /* Reads one answer, by its Content-Length; expects_body is false for HEAD. */
-wire_answer wire_hear(int fd, bool expects_body, int timeout_ms);
+wire_answer wire_hear(int fd, bool expects_body);
 /* True when the server closes within the time. */
 bool wire_is_closed(int fd, int timeout_ms);
 void wire_forget(wire_answer *answer);
