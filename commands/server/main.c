@@ -39,6 +39,7 @@ typedef struct program {
     bt_node *node;
     bt_forwarder *forwarder;
     bt_intake intake;
+    bt_digest_desk digest_desk;
     bt_intake_binding bindings[ROUTES_MAX];
     bt_http_route routes[ROUTES_MAX];
     bt_http_server *front;
@@ -113,7 +114,8 @@ static bool start_node(program *p, bt_err *err)
         .batches_in_flight_max = (int32_t)s->batches_in_flight, .gather_us = (int32_t)s->gather_us, .linger_us = s->linger_us > 0 ? (int32_t)s->linger_us : -1,
         .message_timeout_ms = (int32_t)s->message_timeout_ms, .session_timeout_ms = (int32_t)s->session_timeout_ms,
         .command_timeout_us = s->command_timeout_ms * 1000, .directory = p->directory, .routes_changed = on_routes_changed, .context = p, .standby = strcmp(s->standby, "all") == 0, .own_all = s->test_own_all,
-        .stop_at = s->test_stop_at, .stop_after = s->test_stop_after, .metrics = p->metrics };
+        .stop_at = s->test_stop_at, .stop_after = s->test_stop_after, .digest_desk = &p->digest_desk, .metrics = p->metrics };
+    bt_digest_desk_init(&p->digest_desk, p->partition_count);
     return bt_node_start(&options, &p->node, err);
 }
 
@@ -134,7 +136,9 @@ static bool start_front(program *p, bt_err *err)
 static bool start(program *p, bt_err *err)
 {
     bt_admin_check checks[] = { { .name = "kafka", .is_ready = is_ready, .context = p } };
-    bt_admin_options admin = { .server = "berth-commands", .version = bt_version_stamp(), .listen = p->settings.admin_listen, .checks = checks, .check_count = 1, .metrics = p->metrics };
+    bt_http_route digest[] = { { .method = BT_HTTP_GET, .pattern = "/digest", .handler = bt_digest_desk_answer, .context = &p->digest_desk } };
+    bt_admin_options admin = { .server = "berth-commands", .version = bt_version_stamp(), .listen = p->settings.admin_listen, .checks = checks, .check_count = 1, .metrics = p->metrics,
+        .routes = digest, .route_count = BT_COUNT_OF(digest) };
     return bt_commands_test_settings_check(&p->settings, err) && bt_commands_trip_settings(&p->settings, &p->trip, err) && find_partition_count(p, err) && start_forwarder(p, err) && start_node(p, err) && start_front(p, err) && bt_admin_start(&admin, &p->admin, err);
 }
 

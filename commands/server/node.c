@@ -196,6 +196,18 @@ static void finish(bt_node *node)
     flush_appends(node);
 }
 
+/* Before new commands are taken, while what was in flight is just proved and nothing more is. */
+static void serve_digests(bt_node *node)
+{
+    if (node->options.digest_desk == NULL || atomic_load_explicit(&node->options.digest_desk->waiting_count, memory_order_relaxed) == 0)
+        return;
+    bt_owner **owners = bt_alloc((size_t)node->options.partition_count * sizeof owners[0]);
+    for (int32_t p = 0; p < node->options.partition_count; p++)
+        owners[p] = node->slots[p].owner;
+    bt_digest_desk_serve(node->options.digest_desk, owners);
+    bt_release(owners);
+}
+
 static void *run(void *context)
 {
     bt_node *node = context;
@@ -209,11 +221,14 @@ static void *run(void *context)
         for (int i = 0; i < ROUND_READS_MAX && bt_reader_poll(node->reader, 0) > 0; i++)
             ;
         bt_reader_poll(node->fetcher, 0);
+        serve_digests(node);
         take_commands(node);
         serve_owners(node);
         bt_ownership_look(node, bt_clock_realtime_us());
         look_after(node);
     }
+    if (node->options.digest_desk != NULL)
+        bt_digest_desk_close(node->options.digest_desk);
     finish(node);
     return NULL;
 }

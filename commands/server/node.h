@@ -13,6 +13,7 @@
 
 #include "commands/forward/directory.h"
 #include "commands/owner/owner.h"
+#include "commands/server/digest_desk.h"
 #include "commands/server/inbox.h"
 #include "io/kafka/config.h"
 #include "io/metrics/metrics.h"
@@ -49,6 +50,7 @@ typedef struct bt_node_options {
     int64_t command_timeout_us;
     const char *stop_at;           /* tests only, see stop_hook.h [never] */
     int64_t stop_after;            /* [1] */
+    bt_digest_desk *digest_desk;   /* served by the deciding thread, closed at its end [none] */
     bt_metrics *metrics;
 } bt_node_options;
 

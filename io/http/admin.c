@@ -19,6 +19,7 @@ struct bt_admin {
     bt_http_server *server;
     bt_admin_options options;
     bt_admin_check checks[BT_ADMIN_CHECKS_MAX];
+    bt_http_route routes[BT_ADMIN_ROUTES_MAX + 4];
     int64_t started_at_us;
     _Atomic bool stopping;
     bt_metrics *own_metrics; /* when none were given */
@@ -94,7 +95,7 @@ static void answer_version(bt_http_request *request)
     bt_buf_release(&json);
 }
 
-static const bt_http_route routes[] = {
+static const bt_http_route own_routes[4] = {
     { .method = BT_HTTP_GET, .pattern = "/livez", .handler = answer_livez },
     { .method = BT_HTTP_GET, .pattern = "/readyz", .handler = answer_readyz },
     { .method = BT_HTTP_GET, .pattern = "/metrics", .handler = answer_metrics },
@@ -155,8 +156,12 @@ bool bt_admin_start(const bt_admin_options *options, bt_admin **ret_admin, bt_er
     if (options->metrics == NULL)
         admin->options.metrics = admin->own_metrics = bt_metrics_new();
     add_own_metrics(admin);
+    bt_assert(options->route_count <= BT_ADMIN_ROUTES_MAX);
+    memcpy(admin->routes, own_routes, sizeof own_routes);
+    if (options->route_count > 0)
+        memcpy(admin->routes + BT_COUNT_OF(own_routes), options->routes, options->route_count * sizeof *options->routes);
     /* Threads for the handlers: a check may take its time, and must not hold up /livez. */
-    bt_http_options http = { .name = "admin", .listen = options->listen, .backend = "loop", .routes = routes, .route_count = BT_COUNT_OF(routes),
+    bt_http_options http = { .name = "admin", .listen = options->listen, .backend = "loop", .routes = admin->routes, .route_count = BT_COUNT_OF(own_routes) + options->route_count,
         .context = admin, .handler_threads = 8, .connections_max = 256, .backlog = 64, .in_flight_max = 8, .body_max = 1024, .idle_timeout_ms = 5000, .answer_timeout_ms = 10000 };
     if (!bt_http_server_start(&http, &admin->server, err)) {
         bt_metrics_free(admin->own_metrics);

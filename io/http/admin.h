@@ -10,12 +10,14 @@
 #define BERTH_IO_HTTP_ADMIN_H
 
 #include "core/base.h"
+#include "io/http/http.h"
 #include "io/metrics/metrics.h"
 
 typedef struct bt_admin bt_admin;
 
 #define BT_ADMIN_REASON_MAX 200
 #define BT_ADMIN_CHECKS_MAX 16
+#define BT_ADMIN_ROUTES_MAX 4
 
 /* Called for each look at /readyz, on a thread of the admin port: quick, and safe there. The reason is shown in both cases; it
  * may stay empty; zero-terminated. */
@@ -34,6 +36,8 @@ typedef struct bt_admin_options {
     const char *listen;  /* host:port ["127.0.0.1:0"] */
     const bt_admin_check *checks; /* copied */
     size_t check_count;
+    const bt_http_route *routes; /* of the server's own, beside those above; copied, at most BT_ADMIN_ROUTES_MAX */
+    size_t route_count;
     bt_metrics *metrics; /* NULL: /metrics shows only the process's own */
 } bt_admin_options;
 

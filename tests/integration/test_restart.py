@@ -1,10 +1,11 @@
 """Restarts of the command server: snapshots are a cache, and a graceful stop loses no accepted command."""
+import json
 import threading
 import time
 
 import requests
 
-from conftest import Api, wait_until
+from conftest import PATIENCE_S, Api, wait_until
 from test_commands import code, hold, trip_body
 
 
@@ -78,3 +79,56 @@ def test_a_graceful_stop_under_load_loses_no_accepted_command(stack, commands):
     assert len(seats) == len(set(seats)), "no seat is held twice"
     for held in accepted[-20:]:
         assert commands.post(f"/v1/trips/{trip}/holds/{held['hold']}/confirm").status_code == 201
+
+
+def digest(stack, partition):
+    answer = requests.get(f"{stack.admin['commands']}/digest?partition={partition}", timeout=PATIENCE_S)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def assert_state_is_that_of_the_log(stack):
+    """What the server holds of each partition is what `berth replay` folds from the log's start; a deadline may add a record meanwhile."""
+
+    def agree():
+        replayed = {found["partition"]: found for found in json.loads(stack.berth("replay", "--to-nowhere", "--json"))["partitions"]}
+        live = {partition: digest(stack, partition) for partition in replayed}
+        if any(live[partition]["next_offset"] != found["next_offset"] for partition, found in replayed.items()):
+            return None
+        for partition, found in replayed.items():
+            assert (live[partition]["head"], live[partition]["height"]) == (found["head"], found["height"])
+            assert live[partition]["digest"] == found["digest"], f"partition {partition}: the state differs from the log's"
+        return live
+
+    return wait_until(agree, what="the server and the replay at the same offset")
+
+
+def test_the_state_in_memory_is_that_of_the_log_after_load_and_after_a_restart_from_a_snapshot(stack, commands):
+    def customer(number):
+        client = Api(stack.commands)
+        trip = client.post("/v1/trips", trip_body(seats=50)).json()["trip"]
+        for i in range(30):
+            held = hold(client, trip, count=1 + i % 3, ttl_seconds=1 if i % 7 == 0 else 600).json().get("hold")
+            what = ("confirm", "release", "extend")[(i + number) % 3]
+            client.post(f"/v1/trips/{trip}/holds/{held}/{what}")
+            if what == "confirm" and i % 2:
+                client.post(f"/v1/trips/{trip}/bookings/{held}/cancel")
+
+    threads = [threading.Thread(target=customer, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    digest(stack, 0)  # under load too
+    for thread in threads:
+        thread.join()
+    before = assert_state_is_that_of_the_log(stack)
+    loaded = stack.log("commands").count("snapshot.loaded")
+    stack.restart("commands")
+    stack.wait_ready("commands")
+    assert stack.log("commands").count("snapshot.loaded") > loaded
+    after = assert_state_is_that_of_the_log(stack)
+    assert {found["phase"] for found in after.values()} == {"owning"} and sum(found["streams"] for found in before.values()) >= 8
+
+
+def test_a_digest_of_no_partition_is_422(stack):
+    for wrong in ("", "?partition=", "?partition=99999", "?partition=-1", "?partition=x"):
+        assert requests.get(stack.admin["commands"] + "/digest" + wrong, timeout=PATIENCE_S).status_code == 422, wrong
