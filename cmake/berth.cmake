@@ -1,7 +1,7 @@
 # The project's own helpers: how C is compiled here, and what a library, a server and a test are.
 #
 #   bt_library(name SOURCES a.c ... LINK x ...)      static library; includes are from the top: "core/base.h"
-#   bt_program(name SOURCES main.c LINK x ...)       executable: <build>/bin/name, installed to bin (bench/ and tests/: not)
+#   bt_program(name [INTERNAL] SOURCES main.c LINK x ...)  executable: <build>/bin/name, installed to bin; INTERNAL, bench/ and tests/: not, the build alone runs them
 #   bt_embed(name symbol file)                    a text file built into library name as: extern const char symbol[]
 #   bt_test(name LABEL unit SOURCES t.c LINK x ...)  one ctest entry of cmocka tests; the label is the folder under tests/
 
@@ -52,12 +52,12 @@ function(bt_library name)
 endfunction()
 
 function(bt_program name)
-    cmake_parse_arguments(ARG "" "" "SOURCES;LINK" ${ARGN})
+    cmake_parse_arguments(ARG "INTERNAL" "" "SOURCES;LINK" ${ARGN})
     add_executable(${name} ${ARG_SOURCES})
     target_link_libraries(${name} PRIVATE berth_flags ${ARG_LINK})
     set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/bin")
     add_dependencies(programs ${name})
-    if(NOT CMAKE_CURRENT_SOURCE_DIR MATCHES "^${CMAKE_SOURCE_DIR}/(bench|tests)(/|$)") # those run where they are built
+    if(NOT ARG_INTERNAL AND NOT CMAKE_CURRENT_SOURCE_DIR MATCHES "^${CMAKE_SOURCE_DIR}/(bench|tests)(/|$)")
         install(TARGETS ${name} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
     endif()
 endfunction()

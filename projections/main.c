@@ -149,6 +149,7 @@ int main(int argc, char *argv[])
     bt_err err;
     sigset_t signals;
     bt_config_load_or_exit(&config, &spec, argc, argv, &self.settings);
+    bt_http_listen_or_exit(spec.program, "admin.listen", self.settings.admin_listen);
     if (bt_log_level_from_text(self.settings.log_level, &level))
         bt_log_init(spec.program, bt_version_stamp(), level);
     bt_process_prepare();

@@ -128,6 +128,8 @@ int main(int argc, char *argv[])
         .settings = setting_table,
         .setting_count = BT_COUNT_OF(setting_table) };
     bt_config_load_or_exit(&config, &spec, argc, argv, &settings);
+    bt_http_listen_or_exit(spec.program, "http.listen", settings.http_listen);
+    bt_http_listen_or_exit(spec.program, "admin.listen", settings.admin_listen);
     bt_log_level level = BT_LOG_INFO;
     if (!bt_log_level_from_text(settings.log_level, &level))
         level = BT_LOG_INFO;

@@ -170,6 +170,8 @@ int main(int argc, char *argv[])
     static program p;
     bt_err err = { 0 };
     bt_config_load_or_exit(&p.config, &bt_commands_spec, argc, argv, &p.settings);
+    bt_http_listen_or_exit(bt_commands_spec.program, "http.listen", p.settings.http_listen);
+    bt_http_listen_or_exit(bt_commands_spec.program, "admin.listen", p.settings.admin_listen);
     bt_log_level level = BT_LOG_INFO;
     if (!bt_log_level_from_text(p.settings.log_level, &level))
         level = BT_LOG_INFO;

@@ -5,7 +5,10 @@
 #include "io/log/log.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #define FREE_WAIT_US 10000000
 #define ARENA_MAX ((size_t)4 << 20)
@@ -249,6 +252,45 @@ static bool parse_listen(const char *listen, struct sockaddr_in *ret_address, bt
             return true;
     }
     return bt_fail(err, BT_ERR_INPUT, 0, "\"%.80s\" is not an address to listen on: give host:port with an IPv4 address, such as 127.0.0.1:18081", listen);
+}
+
+const char *bt_front_listen_remedy(int cause)
+{
+    switch (cause) {
+    case EADDRINUSE:
+        return "another program listens there: ss -ltnp shows which; stop it, or give another port";
+    case EADDRNOTAVAIL:
+        return "this machine has no such address: give 127.0.0.1, 0.0.0.0 for all, or one that ip addr shows";
+    case EACCES:
+        return "ports under 1024 need a right of their own: give a higher one";
+    default:
+        return "give another address";
+    }
+}
+
+static bool listen_check(const char *setting, const char *where, bt_err *err)
+{
+    struct sockaddr_in address;
+    bt_err cause;
+    if (!parse_listen(where, &address, &cause))
+        return bt_fail(err, BT_ERR_INPUT, 0, "%s: %s", setting, cause.message);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), yes = 1;
+    if (fd < 0)
+        return bt_fail(err, BT_ERR_FATAL, errno, "%s: no socket can be had: %s", setting, strerror(errno));
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);
+    bool free = bind(fd, (struct sockaddr *)&address, sizeof address) == 0 && listen(fd, 1) == 0;
+    int code = errno;
+    close(fd);
+    return free || bt_fail(err, BT_ERR_INPUT, code, "%s: cannot listen on %s: %s; %s", setting, where, strerror(code), bt_front_listen_remedy(code));
+}
+
+void bt_http_listen_or_exit(const char *program, const char *setting, const char *where)
+{
+    bt_err err;
+    if (listen_check(setting, where, &err))
+        return;
+    fprintf(stderr, "%s: %s\n", program, err.message);
+    exit(2);
 }
 
 #define OR_DEFAULT(field, value) options->field = options->field > 0 ? options->field : (value)

@@ -50,6 +50,9 @@ typedef struct bt_front_backend {
     void (*free)(bt_http_server *server);
 } bt_front_backend;
 
+/* What to do about an address that cannot be listened on, by errno. */
+const char *bt_front_listen_remedy(int cause);
+
 extern const bt_front_backend bt_front_civetweb;
 extern const bt_front_backend bt_front_loop;
 

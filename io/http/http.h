@@ -125,6 +125,10 @@ typedef struct bt_http_options {
     bt_metrics *metrics;       /* NULL: none. berth_http_requests_total{server,route,method,status}, berth_http_request_seconds{server,route}, ... */
 } bt_http_options;
 
+/* For main, before anything is started or waited for: can this be listened on? If not, one line on standard error names the setting, the
+ * address, the cause and what to do, and the program ends with 2. Somebody may still take the port before bt_http_server_start. */
+void bt_http_listen_or_exit(const char *program, const char *setting, const char *where);
+
 bool bt_http_server_start(const bt_http_options *options, bt_http_server **ret_server, bt_err *err) BT_MUST_CHECK;
 int bt_http_server_port(const bt_http_server *server);
 /* Requests with a handler now. */

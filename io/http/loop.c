@@ -194,7 +194,7 @@ static void loop_answered(bt_exchange *exchange)
 
 static bool fail(const bt_http_server *server, const char *what, bt_err *err)
 {
-    return bt_fail(err, BT_ERR_FATAL, errno, "cannot listen on %s: %s: %s", server->options.listen, what, strerror(errno));
+    return bt_fail(err, BT_ERR_FATAL, errno, "cannot listen on %s: %s: %s; %s", server->options.listen, what, strerror(errno), bt_front_listen_remedy(errno));
 }
 
 static bool open_listener(bt_loop *loop, bt_err *err)

@@ -1,4 +1,5 @@
 """What every server has in common: health, metrics that Prometheus can read, a version, help, and one line about a wrong setting."""
+import socket
 import subprocess
 
 import pytest
@@ -47,6 +48,23 @@ def test_a_wrong_setting_is_one_line_and_nothing_starts(stack, server, flag):
     done = subprocess.run([program(stack, server), flag], capture_output=True, text=True, timeout=PATIENCE_S)
     assert done.returncode != 0
     assert len(done.stderr.strip().splitlines()) == 1 and PROGRAMS[server] in done.stderr, done.stderr
+
+
+LISTENS = [("commands", "http.listen"), ("commands", "admin.listen"), ("projections", "admin.listen"), ("query", "http.listen"), ("query", "admin.listen")]
+
+
+@pytest.mark.parametrize("server, setting", LISTENS)
+@pytest.mark.parametrize("kind, remedy", [("garbage", "host:port"), ("no port", "host:port"), ("taken", "another port"), ("foreign", "ip addr")])
+def test_an_address_that_cannot_be_listened_on_is_one_line_with_the_remedy(stack, server, setting, kind, remedy):
+    taken = socket.create_server(("127.0.0.1", 0))
+    where = {"garbage": "garbage", "no port": "127.0.0.1:", "taken": f"127.0.0.1:{taken.getsockname()[1]}", "foreign": "192.0.2.1:9000"}[kind]
+    free = {name: "--" + name + "=127.0.0.1:0" for _, name in LISTENS} | {setting: f"--{setting}={where}"}
+    flags = [flag for name, flag in free.items() if (server, name) in LISTENS]
+    done = subprocess.run([program(stack, server), *flags], capture_output=True, text=True, timeout=PATIENCE_S)
+    taken.close()
+    lines = done.stderr.strip().splitlines()
+    assert done.returncode == 2 and len(lines) == 1, (done.returncode, done.stderr)
+    assert PROGRAMS[server] in lines[0] and setting in lines[0] and where in lines[0] and remedy in lines[0], lines
 
 
 @pytest.mark.parametrize("server", SERVERS)
