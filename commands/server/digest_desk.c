@@ -66,9 +66,8 @@ void bt_digest_desk_close(bt_digest_desk *desk)
 /* True with the request filled in. */
 static bool ask(bt_digest_desk *desk, digest_request *request)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += DIGEST_WAIT_MS / 1000;
+    int64_t until_us = bt_clock_monotonic_us() + DIGEST_WAIT_MS * INT64_C(1000);
+    struct timespec until = { .tv_sec = until_us / 1000000, .tv_nsec = until_us % 1000000 * 1000 };
     pthread_mutex_lock(&desk->lock);
     size_t at = 0;
     while (at < DIGEST_WAITING_MAX && desk->waiting[at] != NULL)
