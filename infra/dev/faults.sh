@@ -19,6 +19,7 @@ faults_run() {
     kafka_fetch
     build_programs
     faults_build_linear
+    case " $* " in *" --mutant"*) build_target mutants ;; esac
     case " $* " in *" --setup "*) return 0 ;; esac
     faults_start --preset "$PRESET" "$@"
 }

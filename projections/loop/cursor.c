@@ -2,6 +2,7 @@
 #include "projections/loop/cursor.h"
 
 #include "core/digest.h"
+#include "projections/loop/mutant.h"
 #include "schemas/log.h"
 
 #include <inttypes.h>
@@ -116,12 +117,24 @@ static void check_log_record(bt_cursor *cursor, const bt_record *record)
     bt_arena_release(&arena);
 }
 
+/* Of the mutant that takes every record: what the rule would have done with a valid one. */
+static bt_forward_verdict step(bt_forward *forward, const bt_record *record, bt_id *ret_id)
+{
+    bt_forward_verdict verdict = bt_forward_step(forward, record, ret_id);
+    if (!PROJECTOR_MUTANT(NO_PARENT_CHECK) || verdict != BT_FORWARD_VOID_PARENT)
+        return verdict;
+    *ret_id = forward->head = bt_record_id(record->key, record->value);
+    forward->height++;
+    forward->void_count--;
+    return BT_FORWARD_VALID;
+}
+
 static bt_cursor_verdict fold(bt_cursor *cursor, const bt_record *record, bt_id *ret_id)
 {
     bt_id id;
     bool of_the_log = record->key.at && bt_str_is(record->key, BT_LOG_KEY);
     int64_t expected = cursor->at.forward.next_offset;
-    switch (bt_forward_step(&cursor->at.forward, record, &id)) {
+    switch (step(&cursor->at.forward, record, &id)) {
     case BT_FORWARD_JUMP:
         return jumped(cursor, expected, record->offset);
     case BT_FORWARD_VOID_MALFORMED:

@@ -4,6 +4,7 @@
 #include "io/clock/clock.h"
 #include "io/kafka/reader.h"
 #include "io/log/log.h"
+#include "projections/loop/mutant.h"
 #include "projections/loop/watch.h"
 
 #include <stdatomic.h>
@@ -200,6 +201,15 @@ static void fail(bt_projector *projector, const char *what, const bt_err *err)
     pause_ms(projector, projector->retry_ms);
 }
 
+/* Of the mutant that loses events: the batch keeps its positions and forgets its records. */
+static void drop_records(bt_batch *batch)
+{
+    if (batch->record_count == 0 || batch->records[0].fact.offset % 8 != 0)
+        return;
+    memset(batch->stream_slots, 0, batch->slot_count * sizeof *batch->stream_slots);
+    batch->record_count = batch->stream_count = 0;
+}
+
 static void write_batch(bt_projector *projector)
 {
     const bt_sink *sink = &projector->options.sink;
@@ -208,6 +218,8 @@ static void write_batch(bt_projector *projector)
         pause_ms(projector, STAND_BY_MS);
     int64_t began_us = bt_clock_monotonic_us();
     bt_watch_writing(&projector->watch, true);
+    if (PROJECTOR_MUTANT(DROPS_A_BATCH))
+        drop_records(&projector->batch);
     bool written = sink->write(sink->context, &projector->batch, &err);
     bt_watch_writing(&projector->watch, false);
     if (!written) {

@@ -117,7 +117,7 @@ def total(count):
 def text(summary):
     counters = {name: value for name, value in summary["counters"].items() if name not in ("faults", "proxy")}
     lines = [f"Seed {summary['seed']}, {summary['form']} form, {summary['clients']} clients, {summary['network']}, build {summary['preset']}"
-             + (f", mutant {summary['mutant']}" if summary["mutant"] else "") + f": **{len(summary['violations'])} violations**"
+             + f": **{len(summary['violations'])} violations**"
              + (f"; vacuous: no {', no '.join(summary['vacuous'])}" if summary["vacuous"] else "") + ".", "", table(summary), ""]  # fmt: skip
     lines += ["Counted: " + "; ".join(f"{name.replace('_', ' ')} {value if not isinstance(value, dict) else ', '.join(f'{k} {v}' for k, v in value.items()) or 0}"
                                        for name, value in sorted(counters.items())) + "."]  # fmt: skip

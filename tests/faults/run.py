@@ -11,7 +11,7 @@ import sys
 import time
 
 from . import cluster as clusters
-from . import injuries, lost_suffix, network, report, schedule
+from . import injuries, lost_suffix, mutants, network, report, schedule
 from .options import parse
 from .parts import TOP, Server
 from .watch import Watch
@@ -261,16 +261,6 @@ def prepare_disks(cluster):
         network.run("mount", "-t", "tmpfs", "-o", f"size={DISK_MB}m", "berth-snapshots", str(folder))
 
 
-def programs_of(options):
-    if not options.mutant:
-        return {}
-    folder = TOP / f"build/mutant-{options.mutant}/bin"
-    found = {path.name: path for path in folder.glob("berth*")}
-    if not found:
-        raise RuntimeError(f"there is no mutant {options.mutant}: nothing in {folder}")
-    return found
-
-
 def summarize(run, checked, negative):
     counters = {**checked.get("counters", {}), **run.watch.counters()}
     faults = {}
@@ -285,7 +275,7 @@ def summarize(run, checked, negative):
     for part in run.cluster.parts.values():
         violations += [{"kind": "sanitizer", "what": f"{part.name}: {line[:300]}"} for line in part.complaints()[:3]]
     summary = {"seed": run.options.seed, "seconds": round(run.ended_s, 1), "form": run.options.form, "network": run.cluster.net.kind, "preset": run.cluster.preset,
-               "mutant": run.options.mutant, "clients": run.options.clients, "phases": run.phases, "counters": counters, "violations": violations,
+               "clients": run.options.clients, "phases": run.phases, "counters": counters, "violations": violations,
                "negative": negative, "cut_leaders": run.cut_leaders, "began": run.began}  # fmt: skip
     report.add_history(summary, run.cluster)
     summary["vacuous"] = vacuous(summary, run.options)
@@ -326,6 +316,9 @@ def main(arguments):
     if options.list:
         list_phases()
         return 0
+    if options.mutant:
+        linear = TOP / "build/porcupine/linear"
+        return mutants.run(options, linear if linear.exists() else None, say)
     clusters.end_remembered(options.run)
     shutil.rmtree(options.run, ignore_errors=True)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
@@ -335,7 +328,7 @@ def main(arguments):
     if negative_only:
         options.schedule = [schedule.Phase("calm", 10.0, [])]
     say(f"seed {options.seed}, {options.form} form, {sum(phase.seconds for phase in options.schedule):.0f} s of schedule, {options.network}, {options.preset}")
-    with clusters.Cluster(options.run, net, preset=options.preset, proxy=clusters.find_proxy(), programs=programs_of(options)) as cluster:
+    with clusters.Cluster(options.run, net, preset=options.preset, proxy=clusters.find_proxy()) as cluster:
         prepare_disks(cluster)
         cluster.up(say=say)
         run = Run(options, cluster)

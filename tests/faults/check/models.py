@@ -1,5 +1,6 @@
 """models - Postgres, Redis, the C programs' digest and the snapshots, each held against the fold."""
 import json
+import pathlib
 import struct
 import subprocess
 import time
@@ -200,21 +201,26 @@ def check_digest(berth, kafka, folds, report, timeout_s=300):
                              fold=(fold.chain.next_offset, fold.chain.head, fold.digest()))  # fmt: skip
 
 
-def check_snapshots(program, folder, logs, report, timeout_s=120):
-    """The snapshots of one node: the state in each file is that of the fold from the log's start to its offset. A damaged one is nobody's state, and is
-    counted (fault runs damage them on purpose). program: snapshot_digest, built from the file beside this one; folder: <state.dir>/snapshots/<node>."""
+def check_snapshots(program, root, logs, report, timeout_s=120):
+    """The snapshots of all nodes under a folder: the state in each file is that of the fold from the log's start to its offset. A damaged one is nobody's
+    state, and is counted (fault runs damage them on purpose). program: snapshot_digest, built from the file beside this one."""
     schemas = Schemas()
-    done = subprocess.run([program, str(folder), str(len(logs))], capture_output=True, text=True, timeout=timeout_s)
-    if done.returncode != 0:
-        report.violation("snapshots-not-read", f"{program} {folder} ended with {done.returncode}", errors=done.stderr[-500:])
-    for row in map(json.loads, done.stdout.splitlines()):
-        if row.get("error"):
-            report.count("snapshots_damaged")
-            continue
-        head, digest = state_at(logs[row["partition"]], row["next_offset"], schemas)
-        report.count("snapshots_compared")
-        if (row["head"], row["digest"]) != (head.hex(), digest.hex()):
-            report.violation("snapshot-differs", f"a snapshot in {folder} holds another state than the log up to {row['next_offset']}", told=row, fold=(head, digest))
+    for folder in sorted({path.parent for path in pathlib.Path(root).rglob("berth.trip-*") if path.is_dir()}):
+        done = subprocess.run([program, str(folder), str(len(logs))], capture_output=True, text=True, timeout=timeout_s)
+        if done.returncode != 0:
+            report.violation("snapshots-not-read", f"{program} {folder} ended with {done.returncode}", errors=done.stderr[-500:])
+        for row in map(json.loads, done.stdout.splitlines()):
+            check_snapshot(row, folder, logs, schemas, report)
+
+
+def check_snapshot(row, folder, logs, schemas, report):
+    if row.get("error"):
+        report.count("snapshots_damaged")
+        return
+    head, digest = state_at(logs[row["partition"]], row["next_offset"], schemas)
+    report.count("snapshots_compared")
+    if (row["head"], row["digest"]) != (head.hex(), digest.hex()):
+        report.violation("snapshot-differs", f"a snapshot in {folder} holds another state than the log up to {row['next_offset']}", told=row, fold=(head, digest))
 
 
 def state_at(records, next_offset, schemas):

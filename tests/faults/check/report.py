@@ -21,8 +21,10 @@ class Report:
         self.counters[name] += by
 
     def as_dict(self):
+        voids = {name.removeprefix("void_"): count for name, count in self.counters.items() if name.startswith("void_")}
+        self.counters["zombie_appends"] = voids.get("zombie", 0)
         return {"violations": self.violations, "violations_by_kind": dict(self.by_kind), "violation_count": sum(self.by_kind.values()),
-                "counters": dict(sorted(self.counters.items()))}  # fmt: skip
+                "counters": {**dict(sorted(self.counters.items())), "voids": voids}}  # fmt: skip
 
 
 def plain(value):
