@@ -40,7 +40,7 @@ void bt_pass_to_owner(bt_pending *pending)
 {
     const bt_intake *intake = pending->binding->intake;
     bt_whereabouts where;
-    pending->passed.partition = bt_partition_of(pending->submission.command.stream, intake->partition_count);
+    pending->submission.partition = pending->passed.partition = bt_partition_of(pending->submission.command.stream, intake->partition_count);
     pending->passed.request = pending->request;
     if (bt_directory_where(intake->directory, pending->passed.partition) == BT_WHERE_HERE) {
         submit(pending);

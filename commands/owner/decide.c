@@ -393,13 +393,18 @@ void owner_give_way(bt_owner *owner)
     owner->stats.gave_way++;
 }
 
+bool owner_may_decide(const bt_owner *owner)
+{
+    const bt_flight *first = bt_pipeline_first(&owner->pipeline);
+    bool room = first == NULL || owner->batch - first->batch + 1 < (uint64_t)owner->config.batches_in_flight_max;
+    return room && bt_pipeline_count(&owner->open) == 0 && owner->timer >= owner->gives_way_until && owner->timer >= owner_gather_until(owner);
+}
+
 void owner_pump(bt_owner *owner)
 {
     if (owner->phase != BT_OWNER_OWNING || bt_pipeline_count(&owner->open) > 0 || owner->timer < owner->gives_way_until)
         return;
-    const bt_flight *first = bt_pipeline_first(&owner->pipeline);
-    bool room = first == NULL || owner->batch - first->batch + 1 < (uint64_t)owner->config.batches_in_flight_max;
-    if (room && owner_gather_until(owner) <= owner->timer)
+    if (owner_may_decide(owner))
         decide_batch(owner);
     if (owner_barrier_due(owner) <= owner->timer)
         owner_append_barrier(owner);

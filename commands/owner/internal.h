@@ -133,6 +133,7 @@ void owner_resend(bt_owner *owner);
 bt_flight *owner_flight_new(bt_owner *owner);
 void owner_flight_free(bt_owner *owner, bt_flight *flight);
 int64_t owner_barrier_due(const bt_owner *owner); /* on the timer; INT64_MAX: none */
+bool owner_may_decide(const bt_owner *owner); /* OWNING: the next batch may go now */
 int64_t owner_gather_until(const bt_owner *owner); /* on the timer: no batch before; INT64_MIN: at once */
 void owner_start_fetches(bt_owner *owner);
 

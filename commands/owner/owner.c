@@ -336,7 +336,7 @@ int64_t bt_owner_next_tick_us(const bt_owner *owner)
     return at;
 }
 
-bool bt_owner_is_gathering(const bt_owner *owner) { return owner->phase == BT_OWNER_OWNING && owner_gather_until(owner) > owner->timer; }
+bool bt_owner_is_busy(const bt_owner *owner) { return owner->phase == BT_OWNER_OWNING && !owner_may_decide(owner); }
 
 bt_owner_phase bt_owner_phase_of(const bt_owner *owner) { return owner->phase; }
 bool bt_owner_has_state(const bt_owner *owner) { return !owner->hollow || owner->phase == BT_OWNER_READ_ONLY; }

@@ -160,8 +160,9 @@ void bt_owner_on_log_end(bt_owner *owner, uint64_t request, int64_t end_offset, 
 void bt_owner_on_fetched(bt_owner *owner, uint64_t request, const bt_record *record, int64_t now_us);
 void bt_owner_on_tick(bt_owner *owner, int64_t now_us);      /* time-outs, deadlines, barriers; at bt_owner_next_tick_us or before */
 void bt_owner_on_batch_end(bt_owner *owner, int64_t now_us); /* no more inputs at hand: decide and append what waits */
-/* A batch waits for company, until bt_owner_next_tick_us: the driver need not wake for each command that comes. */
-bool bt_owner_is_gathering(const bt_owner *owner);
+/* A command that comes now would not be decided before a report, a record or bt_owner_next_tick_us: a batch is in flight, or waits for
+ * company. The driver need not wake for it. */
+bool bt_owner_is_busy(const bt_owner *owner);
 int64_t bt_owner_next_tick_us(const bt_owner *owner);        /* on the node's clock; INT64_MAX: nothing is timed */
 
 bt_owner_phase bt_owner_phase_of(const bt_owner *owner);

@@ -17,13 +17,13 @@ bool bt_inbox_push(bt_inbox *inbox, bt_inbox_item *item)
     bt_inbox_item *newest = atomic_load_explicit(&inbox->newest, memory_order_relaxed);
     do
         item->next = newest;
-    while (!atomic_compare_exchange_weak_explicit(&inbox->newest, &newest, item, memory_order_release, memory_order_relaxed));
+    while (!atomic_compare_exchange_weak_explicit(&inbox->newest, &newest, item, memory_order_seq_cst, memory_order_relaxed));
     return true;
 }
 
 bt_inbox_item *bt_inbox_take(bt_inbox *inbox)
 {
-    bt_inbox_item *newest = atomic_exchange_explicit(&inbox->newest, NULL, memory_order_acquire);
+    bt_inbox_item *newest = atomic_exchange(&inbox->newest, NULL);
     bt_inbox_item *oldest = NULL;
     while (newest != NULL) {
         bt_inbox_item *older = newest->next;

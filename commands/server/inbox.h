@@ -1,7 +1,8 @@
 /* inbox - commands on their way from many HTTP threads to the one thread that decides.
  *
  * Many threads push, one takes all at once, oldest first. Lock-free: a push is one compare-and-swap, and a thread that is
- * descheduled in the middle holds up nobody. Bounded: over item_max a push is refused, and the client is told 503. */
+ * descheduled in the middle holds up nobody. Push and take are sequentially consistent, so that flags beside the inbox can be ordered
+ * with them (slot->busy). Bounded: over item_max a push is refused, and the client is told 503. */
 #ifndef BERTH_COMMANDS_SERVER_INBOX_H
 #define BERTH_COMMANDS_SERVER_INBOX_H
 

@@ -116,14 +116,16 @@ static void on_fetched(void *context, int32_t partition, const bt_record *record
     bt_slot_fetched(slot, &records[0], bt_clock_realtime_us());
 }
 
+/* The flags go down before the inbox is emptied: who still found one up has put its command there in time. */
 static void take_commands(bt_node *node)
 {
     int64_t now_us = bt_clock_realtime_us();
+    for (int32_t p = 0; p < node->options.partition_count; p++)
+        atomic_store(&node->slots[p].busy, false);
     for (bt_inbox_item *item = bt_inbox_take(&node->inbox), *next; item != NULL; item = next) {
         next = item->next;
         bt_submission *submission = (bt_submission *)item;
-        int32_t partition = bt_partition_of(submission->command.stream, node->options.partition_count);
-        bt_owner_on_command(node->slots[partition].owner, &submission->command, submission, now_us);
+        bt_owner_on_command(node->slots[submission->partition].owner, &submission->command, submission, now_us);
     }
 }
 
@@ -171,17 +173,12 @@ static void look_after(bt_node *node)
 static void wait_for_input(bt_node *node)
 {
     int64_t next_us = INT64_MAX, now_us = bt_clock_realtime_us();
-    bool gathering = false;
     for (int32_t p = 0; p < node->options.partition_count; p++) {
         int64_t at_us = bt_owner_next_tick_us(node->slots[p].owner);
         next_us = at_us < next_us ? at_us : next_us;
-        gathering |= bt_owner_is_gathering(node->slots[p].owner);
+        atomic_store(&node->slots[p].busy, bt_owner_is_busy(node->slots[p].owner));
     }
-    int64_t wait_us = next_us <= now_us ? 0 : next_us - now_us > WAIT_MAX_US ? WAIT_MAX_US : next_us - now_us;
-    if (gathering)
-        bt_wake_rest(&node->wake, wait_us);
-    else
-        bt_wake_wait(&node->wake, (int)((wait_us + 999) / 1000));
+    bt_wake_wait_us(&node->wake, next_us <= now_us ? 0 : next_us - now_us > WAIT_MAX_US ? WAIT_MAX_US : next_us - now_us);
 }
 
 static void finish(bt_node *node)
@@ -333,10 +330,12 @@ bool bt_node_start(const bt_node_options *options, bt_node **ret_node, bt_err *e
 
 bool bt_node_submit(bt_node *node, bt_submission *submission)
 {
+    bt_slot *slot = &node->slots[submission->partition]; /* once it is pushed, the submission may be answered and gone */
     submission->submitted_mono_us = bt_clock_monotonic_us();
     if (!atomic_load_explicit(&node->accepting, memory_order_relaxed) || !bt_inbox_push(&node->inbox, &submission->item))
         return false;
-    bt_wake_up(&node->wake);
+    if (!atomic_load(&slot->busy))
+        bt_wake_up(&node->wake);
     return true;
 }
 

@@ -25,6 +25,7 @@ typedef struct bt_submission bt_submission;
 struct bt_submission {
     bt_inbox_item item; /* first */
     bt_command command;
+    int32_t partition;
     int64_t submitted_mono_us;
     /* Called once, on the node's thread; must not block. answer is borrowed until it returns. */
     void (*answered)(bt_submission *submission, const bt_answer *answer);

@@ -29,6 +29,7 @@ typedef struct bt_slot {
     bool assigned;            /* the group gives it to this node now */
     int64_t yielded_since_us, take_again_us; /* monotonic; 0: it has not yielded */
     atomic_bool disowned;     /* whoever the log names says that it is not the owner */
+    atomic_bool busy;         /* a command for it need not wake the thread */
     bool read_wanted, reading; /* read_from was asked for and not yet done; the reader runs */
     int64_t read_offset;
     bool end_wanted;

@@ -34,7 +34,7 @@ void bt_wake_up(bt_wake *wake)
     while (written < 0 && errno == EINTR); /* EAGAIN cannot matter: a full counter is awake already */
 }
 
-static void wait_for(bt_wake *wake, int64_t timeout_us)
+void bt_wake_wait_us(bt_wake *wake, int64_t timeout_us)
 {
     struct pollfd polled = { .fd = wake->fd, .events = POLLIN };
     struct timespec limit = { timeout_us / 1000000, timeout_us % 1000000 * 1000 };
@@ -47,11 +47,4 @@ static void wait_for(bt_wake *wake, int64_t timeout_us)
     (void)atomic_exchange(&wake->pending, 0);
 }
 
-void bt_wake_wait(bt_wake *wake, int timeout_ms) { wait_for(wake, (int64_t)timeout_ms * 1000); }
-
-/* The flag says that a wake-up is waiting, so nobody writes one; whoever sets it before this does has written, and ends the rest. */
-void bt_wake_rest(bt_wake *wake, int64_t timeout_us)
-{
-    (void)atomic_exchange(&wake->pending, 1);
-    wait_for(wake, timeout_us);
-}
+void bt_wake_wait(bt_wake *wake, int timeout_ms) { bt_wake_wait_us(wake, (int64_t)timeout_ms * 1000); }

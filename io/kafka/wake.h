@@ -31,7 +31,6 @@ void bt_wake_up(bt_wake *wake);
 
 /* One thread only. Returns when woken, after timeout_ms, or on a signal; at once if it was woken since the last wait. */
 void bt_wake_wait(bt_wake *wake, int timeout_ms);
-/* The same for so many microseconds, not ended by bt_wake_up, only by what librdkafka writes: for who wants company to gather. */
-void bt_wake_rest(bt_wake *wake, int64_t timeout_us);
+void bt_wake_wait_us(bt_wake *wake, int64_t timeout_us);
 
 #endif

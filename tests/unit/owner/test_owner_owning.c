@@ -102,15 +102,16 @@ static void after_a_crowds_batch__the_first_command_waits_for_company(void **sta
     stage_call_now(self, TOY_HOLD, "u", 0, "k6");
     stage_decide(self);
     assert_int_equal(self->append_count, before);
-    assert_true(bt_owner_is_gathering(self->owner));
+    assert_true(bt_owner_is_busy(self->owner));
     assert_int_equal(bt_owner_next_tick_us(self->owner), self->now_us + 1000);
     stage_call_now(self, TOY_HOLD, "u", 1, "k7");
     stage_pass(self, 999);
     assert_int_equal(self->append_count, before);
     stage_pass(self, 1);
     assert_int_equal(self->append_count, before + 2);
-    assert_false(bt_owner_is_gathering(self->owner));
+    assert_true(bt_owner_is_busy(self->owner));
     stage_land_and_report_all(self);
+    assert_false(bt_owner_is_busy(self->owner));
     stage_call_now(self, TOY_HOLD, "u", 2, "k8"); /* two are no crowd */
     stage_decide(self);
     assert_int_equal(self->append_count, before + 3);
