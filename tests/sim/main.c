@@ -25,6 +25,7 @@ static const char *const mutant_names[MUTANT_END] = {
     [MUTANT_NO_ROLL_BACK] = "no_roll_back", [MUTANT_SAVE_UNPROVED] = "save_unproved", [MUTANT_NO_COMPARISON] = "no_comparison",
     [MUTANT_JUMP_IGNORED] = "jump_ignored",
     [MUTANT_LOST_SUFFIX_IGNORED] = "lost_suffix_ignored",
+    [MUTANT_OLD_ACCEPTANCE] = "old_acceptance", [MUTANT_ACCEPTED_NOT_FORGOTTEN] = "accepted_not_forgotten",
 };
 
 static bool choose_mutant(const char *name)
