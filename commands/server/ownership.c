@@ -30,7 +30,7 @@ void bt_ownership_assigned(bt_node *node, int32_t partition, int64_t now_us)
     if (partition >= node->options.partition_count || node->options.own_all)
         return;
     bt_slot *slot = &node->slots[partition];
-    slot->assigned = true;
+    slot->assigned = node->recount = true;
     if (!bt_owner_has_state(slot->owner)) {
         bt_owner_on_revoked(slot->owner, now_us);
         if (bt_owner_phase_of(slot->owner) == BT_OWNER_READ_ONLY)
@@ -42,9 +42,11 @@ void bt_ownership_assigned(bt_node *node, int32_t partition, int64_t now_us)
 
 void bt_ownership_revoked(bt_node *node, int32_t partition, int64_t now_us)
 {
-    (void)now_us;
-    if (partition < node->options.partition_count && !node->options.own_all)
-        node->slots[partition].assigned = false; /* bt_ownership_look does what there is to do */
+    (void)now_us; /* bt_ownership_look does what there is to do */
+    if (partition >= node->options.partition_count || node->options.own_all)
+        return;
+    node->slots[partition].assigned = false;
+    node->recount = true;
 }
 
 void bt_ownership_leave(bt_node *node, int64_t now_us)
@@ -139,16 +141,19 @@ void bt_ownership_look(bt_node *node, int64_t now_us)
         bt_slot *slot = &node->slots[p];
         if (!slot->assigned)
             move_on(slot, now_us);
-        if (slot->assigned && bt_owner_phase_of(slot->owner) == BT_OWNER_YIELDED)
+        bt_owner_phase phase = bt_owner_phase_of(slot->owner);
+        if (slot->assigned && phase == BT_OWNER_YIELDED)
             take_again(slot, now_us);
         else
             slot->yielded_since_us = 0;
+        if (slot->assigned && phase == BT_OWNER_IDLE)
+            bt_owner_on_assigned(slot->owner, now_us);
         changed |= publish(slot);
     }
-    if (changed) {
+    if (changed || node->recount)
         bt_ownership_count(node);
+    if (changed)
         node->options.routes_changed(node->options.context);
-    }
 }
 
 void bt_ownership_count(bt_node *node)
@@ -165,6 +170,7 @@ void bt_ownership_count(bt_node *node)
         read_only += phase == BT_OWNER_READ_ONLY;
         behind += !stats.caught_up && phase != BT_OWNER_READ_ONLY;
     }
+    node->recount = false;
     node->caught_up = node->caught_up || behind == 0;
     atomic_store(&node->owned_count, owned);
     atomic_store(&node->assigned_count, assigned);

@@ -80,6 +80,7 @@ struct bt_node {
     pthread_t thread;
     atomic_bool stopping, leaving;
     bool left;           /* the group was told */
+    bool recount;        /* what is assigned has changed since it was counted */
     bool caught_up;      /* every log was read to its end once */
     atomic_int accepting;
     atomic_int owned_count, assigned_count, lacking_count, read_only_count, behind_count; /* for readiness; lacking: assigned and not owned */
