@@ -136,15 +136,31 @@ class Cluster:
 
     def partition(self, one, other, one_way=False):
         """one_way: other no longer hears one, but one hears other."""
-        self.net.cut(one, other)
-        if not one_way:
-            self.net.cut(other, one)
+        for source, target in [(one, other)] if one_way else [(one, other), (other, one)]:
+            if self.net.can_cut:
+                self.net.cut(source, target)
+            else:
+                self._hole(source, target)
+
+    def _hole(self, source, target):
+        """Without namespaces the proxies can keep a server and a broker apart, and nobody else."""
+        kinds = (network.split(source)[0], network.split(target)[0])
+        if not self.proxies or kinds not in (("broker", "node"), ("node", "broker"), ("broker", "projector"), ("projector", "broker")):
+            raise RuntimeError(f"{source} cannot be cut off from {target} on loopback")
+        if kinds[0] == "broker":
+            self.proxies[source].hole(target, "to_client")
+        else:
+            self.proxies[target].hole(source, "to_broker")
 
     def heal_cuts(self, pairs):
         """Both directions of each pair."""
         for one, other in pairs:
-            self.net.uncut(one, other)
-            self.net.uncut(other, one)
+            if self.net.can_cut:
+                self.net.uncut(one, other)
+                self.net.uncut(other, one)
+            else:
+                broker, client = (one, other) if network.split(one)[0] == "broker" else (other, one)
+                self.proxies[broker].clear(f"hole {client}")
 
     def heal(self):
         """All cuts and all proxies' faults are over."""

@@ -229,7 +229,7 @@ def proxied(name):
         if not run.cluster.proxies:
             raise Skip("there are no proxies")
         target = run.leader(chance.choice(run.hot_partitions())) if chance.random() < 0.5 else chance.choice(running(run, "broker"))
-        run.cluster.proxy(target).set(name, chance)
+        run.cluster.proxy(target).set(name)
         yield target
         yield for_s
         run.cluster.proxy(target).clear(name)

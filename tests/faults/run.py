@@ -324,7 +324,7 @@ def main(arguments):
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     net = network.Namespaces() if options.network == "namespaces" else network.Loopback(options.base)
     negative_only = options.phase in ("lost-suffix", "lost suffix")
-    options.schedule = [] if negative_only else schedule.make(options.seed, options.seconds, options.full, options.phase, lambda kind: kind.startswith("cut_") and not net.can_cut)
+    options.schedule = [] if negative_only else schedule.make(options.seed, options.seconds, options.full, options.phase, lambda kind: not net.can_cut and kind in schedule.NEEDS_NAMESPACES)
     if negative_only:
         options.schedule = [schedule.Phase("calm", 10.0, [])]
     say(f"seed {options.seed}, {options.form} form, {sum(phase.seconds for phase in options.schedule):.0f} s of schedule, {options.network}, {options.preset}")

@@ -27,9 +27,8 @@ class Phase:
     faults: list
 
 
-def needs_cuts(kind):
-    return kind.startswith("cut_")
-
+# On loopback the proxies can keep a server and a broker apart; these need more than that.
+NEEDS_NAMESPACES = {"cut_nodes_from_each_other", "cut_brokers", "cut_projector", "cut_leader", "snapshot_full"}
 
 # name: (seconds, what it is for, [(kind, shortest, longest)])
 FULL = {
