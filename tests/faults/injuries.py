@@ -223,12 +223,12 @@ def cut_leader(run, chance, for_s):
 
 
 def proxied(name):
-    """A fault of the proxy before a broker: of the leader of a hot partition half of the time, else of any."""
+    """A fault of the proxy before the leader of a hot partition, where appends go."""
 
     def injury(run, chance, for_s):
         if not run.cluster.proxies:
             raise Skip("there are no proxies")
-        target = run.leader(chance.choice(run.hot_partitions())) if chance.random() < 0.5 else chance.choice(running(run, "broker"))
+        target = run.leader(chance.choice(run.hot_partitions()))
         run.cluster.proxy(target).set(name)
         yield target
         yield for_s

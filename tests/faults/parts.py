@@ -173,6 +173,8 @@ class Broker(Part):
             "advertised.listeners": f"CLIENT://{self.cluster.client_address(self)},DIRECT://{host}:{port('direct')},INTERNAL://{host}:{port('internal')}",
             "log.dirs": str(self.data), "default.replication.factor": count, "min.insync.replicas": insync,
             "replica.lag.time.max.ms": "5000", "controller.quorum.fetch.timeout.ms": "2000", "controller.quorum.election.timeout.ms": "1000",
+            # Leaders go back to where they were, or all of them would gather on one broker that was never hurt.
+            "leader.imbalance.check.interval.seconds": "5", "leader.imbalance.per.broker.percentage": "1",
         })
         for topic in ("offsets.topic", "transaction.state.log", "share.coordinator.state.topic"):
             values[topic + ".replication.factor"] = count
