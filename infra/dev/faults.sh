@@ -31,11 +31,10 @@ faults_start() {
         nice -n 5 python3 -m faults.run "$@" 7>&- 8>&- 9>&-)
 }
 
-# faults_build_linear: the linearizability checker, a Go module with Porcupine in it.
+# faults_build_linear: the linearizability checker, a Go program with Porcupine in it.
 faults_build_linear() {
-    local folder=$TOP/tests/faults/linear log=$LOGS/linear.log began=$SECONDS
-    [ -e "$folder/go.mod" ] || return 0
-    step linear "$log" env -C "$folder" nice go build -o "$TOP/build/porcupine/linear" . ||
+    local log=$LOGS/linear.log began=$SECONDS
+    PYTHONPATH="$TOP/tests" step linear "$log" nice python3 -m faults.linear "$TOP/build/linear" ||
         die "the linearizability checker could not be built: $(say_last_line "$log")" "Is proxy.golang.org, or the mirror in GOPROXY, to be reached? (the log: $log)"
     say_done linear "Porcupine" "$began"
 }

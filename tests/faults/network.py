@@ -10,7 +10,7 @@ import os
 import shutil
 import subprocess
 
-CLONE_NEWNET = 0x40000000
+CLONE_NEWNS, CLONE_NEWNET = 0x00020000, 0x40000000
 HUB = "10.77.0.1"
 HOSTS = {"hub": 1, "broker": 10, "node": 20, "projector": 30, "query": 40, "postgres": 50, "redis": 51}
 
@@ -68,8 +68,9 @@ class Namespaces(Loopback):
     def __init__(self, base=20000):
         super().__init__(base)
         self.holders, self.deaf = {}, {}
-        if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNET) != 0:
+        if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNET | CLONE_NEWNS) != 0:
             raise RuntimeError("a network namespace needs root: " + os.strerror(ctypes.get_errno()))
+        run("mount", "--make-rprivate", "/")  # what is mounted for the run is seen by nobody else, and goes with it
         run("ip", "link", "set", "lo", "up")
         run("ip", "link", "add", "berth", "type", "bridge")
         run("ip", "addr", "add", HUB + "/24", "dev", "berth")

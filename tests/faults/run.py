@@ -234,7 +234,7 @@ class Run:
     def check(self):
         """The independent checker, as a process of its own: {"violations", "counters"}."""
         out = self.cluster.run / "results/check.json"
-        cluster, linear = self.cluster, TOP / "build/porcupine/linear"
+        cluster, linear = self.cluster, TOP / "build/linear/linear"
         argv = [sys.executable, "-m", "faults.check", "--kafka", cluster.kafka_direct(), "--history", str(cluster.run / "history"), "--postgres", cluster.postgres_dsn(),
                 "--redis", cluster.redis_url(), "--berth", str(cluster.binary("berth", "berth")), "--snapshots", str(cluster.run / "snapshots"),
                 "--dump", str(cluster.run / "topics"), "--out", str(out)]  # fmt: skip
@@ -265,9 +265,10 @@ def prepare_disks(cluster):
 
 def summarize(run, checked, negative):
     found = checked.get("counters", {})
-    counters = {name: count for name, count in found.items() if not name.startswith("void_")}
-    counters["voids"] = {cause: found.get("void_" + cause, 0) for cause in VOID_CAUSES}
-    counters["zombie_appends"] = found.get("void_zombie", 0)
+    counters = {name: count for name, count in found.items() if not name.startswith("void")}
+    voids = found.get("voids", {})
+    counters["voids"] = {cause: voids.get(cause, 0) for cause in VOID_CAUSES}
+    counters["zombie_appends"] = voids.get("zombie", 0)
     counters.update(run.watch.counters())
     faults = {}
     for phase in run.phases:
@@ -282,7 +283,7 @@ def summarize(run, checked, negative):
         violations += [{"kind": "sanitizer", "what": f"{part.name}: {line[:300]}"} for line in part.complaints()[:3]]
     summary = {"seed": run.options.seed, "seconds": round(run.ended_s, 1), "form": run.options.form, "network": run.cluster.net.kind, "preset": run.cluster.preset,
                "clients": run.options.clients, "phases": run.phases, "counters": counters, "violations": violations,
-               "negative": negative, "cut_leaders": run.cut_leaders, "began": run.began}  # fmt: skip
+               "negative": negative, "not_checked": checked["not_checked"], "cut_leaders": run.cut_leaders, "began": run.began}  # fmt: skip
     report.add_history(summary, run.cluster)
     summary["vacuous"] = vacuous(summary, run.options)
     return summary
@@ -303,6 +304,7 @@ def vacuous(summary, options):
         wanted |= {kind for _, _, kinds in schedule.FULL.values() for kind, _, _ in kinds}
     missing += [f"fault {kind}" for kind in sorted(wanted) if not counters["faults"].get(kind)]
     missing += [f"{outcome} operations" for outcome in ("ok",) if not summary["ops"][outcome]]
+    missing += [f"check of {name}" for name in summary["not_checked"]]
     for cut in summary["cut_leaders"]:
         if not cut.get("asked"):
             missing.append(f"commands to partition {cut['partition']} while {cut['leader']} was cut off")
@@ -323,7 +325,7 @@ def main(arguments):
         list_phases()
         return 0
     if options.mutant:
-        linear = TOP / "build/porcupine/linear"
+        linear = TOP / "build/linear/linear"
         return mutants.run(options, linear if linear.exists() else None, say)
     clusters.end_remembered(options.run)
     shutil.rmtree(options.run, ignore_errors=True)
