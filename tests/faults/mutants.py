@@ -19,6 +19,7 @@ import time
 
 from . import cluster as clusters
 from . import network
+from .check import models
 from .check import run as checking
 from .parts import TOP, Server, wait_until
 
@@ -56,23 +57,29 @@ class Trial:
                 self.cluster.extra_environment[part.name] = {"BERTH_MUTANT": applies} if part.program in PROGRAMS else {}
         for node in self.cluster.nodes():
             self.cluster.extra_settings[node.name] = {"node.group": f"berth-{node.name}", "append.message_timeout_ms": 1000, "node.command_timeout_ms": 4000, "snapshot.every": 300}
-        self.dead = []
+            node.ready_s = 20
+        self.dead, self.digests = [], self.run / "results/digests.jsonl"
 
     def go(self):
         with self.cluster as cluster:
-            cluster.up()
+            try:
+                cluster.up()
+            except TimeoutError as late:  # two owners may take turns for long before one is ready; whether commands are taken is the load's to say
+                if "node" not in str(late).split(" is ready")[0]:
+                    raise
             load = self.start_load()
             try:
-                self.torment()
-                load.send_signal(signal.SIGTERM)
-                load.wait(LOAD_STOP_S)
+                if load.poll() is None:
+                    self.torment()
+                    load.send_signal(signal.SIGTERM)
+                    load.wait(LOAD_STOP_S)
             finally:
                 if load.poll() is None:
                     load.kill()
                     load.wait()
             self.freeze()
             checked = checking.check(cluster.kafka_direct(), self.run / "history", cluster.postgres_dsn(), cluster.redis_url(), TOP / "build" / cluster.preset / "bin/berth",
-                                     [self.run / "snapshots"], linear_program=self.linear, dump=self.run / "topics", catch_up_s=CATCH_UP_S, linear_s=LINEAR_S)  # fmt: skip
+                                     [self.run / "snapshots"], linear_program=self.linear, dump=self.run / "topics", catch_up_s=CATCH_UP_S, linear_s=LINEAR_S, node_digests=self.digests if self.digests.exists() else None)  # fmt: skip
         (self.run / "results/check.json").write_text(json.dumps(checked, indent=1))
         return checked
 
@@ -84,6 +91,8 @@ class Trial:
         with open(self.run / "logs/load.log", "w") as log:
             load = subprocess.Popen(argv, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": str(TOP / "tests")})
         wait_until(lambda: load.poll() is not None or len(list((self.run / "history").glob("run-client-*.jsonl"))) == 16, 150, "the load begins")
+        if load.poll() is not None:
+            self.dead.append("no trip could be opened: " + (self.run / "logs/load.log").read_text()[-200:])
         return load
 
     def torment(self):
@@ -92,6 +101,11 @@ class Trial:
         for what in (self.nothing, self.pause_node, self.kill_node, self.pause_broker, self.pause_node, self.kill_other, self.pause_broker, self.nothing):
             what(cluster, share)
             self.look_for_dead()
+            self.collect()
+
+    def collect(self):
+        admins = {node.name: f"http://{node.address('admin')}" for node in self.cluster.nodes() if node.state == "running"}
+        models.collect_digests(admins, self.cluster.partitions, self.digests, timeout_s=2)
 
     @staticmethod
     def nothing(cluster, share):
@@ -155,10 +169,13 @@ def run(options, linear, say=print):
     verdicts = []
     for name in chosen:
         trial = Trial(name, pathlib.Path(options.run) / "mutants", network.Loopback(options.base), options.preset, options.seed, linear, options.seconds or RUN_S)
-        verdict = verdict_of(trial, trial.go())
+        try:
+            verdict = verdict_of(trial, trial.go())
+        except (RuntimeError, TimeoutError, OSError, subprocess.SubprocessError) as failure:
+            verdict = {"mutant": name, "caught": False, "by": {}, "died": [], "takeovers": 0, "voids": {}, "operations": 0, "as_wanted": False, "failure": str(failure)[:500]}
         verdicts.append(verdict)
         say(f"{'as wanted' if verdict['as_wanted'] else 'NOT AS WANTED':14} {name:28} {'caught by ' + json.dumps(verdict['by']) if verdict['caught'] else 'not caught'}"
-            + (f" died: {verdict['died']}" if verdict["died"] else "") + f"  ({verdict['takeovers']} takeovers, voids {json.dumps(verdict['voids'])})")  # fmt: skip
+            + (f" died: {verdict['died']}" if verdict["died"] else "") + (f" THE RUN FAILED: {verdict['failure']}" if "failure" in verdict else "") + f"  ({verdict['takeovers']} takeovers, voids {json.dumps(verdict['voids'])})")  # fmt: skip
     out = pathlib.Path(options.run) / "mutants/verdicts.json"
     out.write_text(json.dumps(verdicts, indent=1))
     missed = [verdict["mutant"] for verdict in verdicts if not verdict["as_wanted"]]

@@ -4,6 +4,7 @@ import pathlib
 import struct
 import subprocess
 import time
+import urllib.request
 
 from . import rule, trip
 from .avro import Schemas, microseconds
@@ -201,6 +202,35 @@ def check_digest(berth, kafka, folds, report, timeout_s=300):
                              fold=(fold.chain.next_offset, fold.chain.head, fold.digest()))  # fmt: skip
 
 
+def collect_digests(admins, partitions, path, timeout_s=6):
+    """Asks nodes (name -> http://host:port of the admin port) for the digest of what each holds now, and adds the answers to a file. Returns how many
+    there were: a node that is down, busy or has no state to tell is no failure."""
+    count = 0
+    with open(path, "a", encoding="utf-8") as file:
+        for name, admin in admins.items():
+            for partition in range(partitions):
+                try:
+                    with urllib.request.urlopen(f"{admin}/digest?partition={partition}", timeout=timeout_s) as answer:
+                        file.write(json.dumps({"node": name, **json.loads(answer.read())}) + "\n")
+                        count += 1
+                except (OSError, ValueError):
+                    continue
+    return count
+
+
+def check_node_digests(path, logs, report):
+    """What nodes said that they held, at whatever moment, is the fold of the log up to the offset that they named."""
+    rows = [json.loads(line) for line in open(path, encoding="utf-8")]
+    schemas, folds = Schemas(), {partition: StateFold(records) for partition, records in logs.items()}
+    for row in sorted(rows, key=lambda row: row["next_offset"]):
+        fold = folds[row["partition"]]
+        fold.run_to(row["next_offset"], schemas)
+        report.count("node_digests_compared")
+        if (row["head"], row["digest"]) != (fold.head.hex(), fold.digest().hex()):
+            report.violation("node-state-differs", f"{row['node']} held another state of partition {row['partition']} than the log up to {row['next_offset']}", told=row,
+                             fold=(fold.head, fold.digest()))  # fmt: skip
+
+
 def check_snapshots(program, root, logs, report, timeout_s=120):
     """The snapshots of all nodes under a folder: the state in each file is that of the fold from the log's start to its offset. A damaged one is nobody's
     state, and is counted (fault runs damage them on purpose). program: snapshot_digest, built from the file beside this one."""
@@ -223,15 +253,29 @@ def check_snapshot(row, folder, logs, schemas, report):
         report.violation("snapshot-differs", f"a snapshot in {folder} holds another state than the log up to {row['next_offset']}", told=row, fold=(head, digest))
 
 
+class StateFold:
+    """Head and state of a partition after the records before an offset: the plain fold, without what else PartitionFold looks at."""
+
+    def __init__(self, records):
+        self.records, self.next, self.trips, self.head, self.log_time = records, 0, {}, rule.ZERO, 0
+
+    def run_to(self, next_offset, schemas):
+        while self.next < len(self.records) and self.records[self.next].offset < next_offset:
+            record = self.records[self.next]
+            self.next += 1
+            if not record.valid:
+                continue
+            self.head = record.id
+            name, event = record.event or schemas.decode(record.value)
+            self.log_time = max(self.log_time, microseconds(event["meta"]["time"]))
+            if record.key != rule.LOG_KEY:
+                self.trips.setdefault(record.key, trip.Trip(record.key.decode())).apply(record.offset, name, event)
+
+    def digest(self):
+        return trip.digest_of_partition(self.trips, self.log_time)
+
+
 def state_at(records, next_offset, schemas):
-    """Head and digest of a partition's state after the records before an offset: the plain fold, without what else PartitionFold looks at."""
-    trips, head, log_time = {}, rule.ZERO, 0
-    for record in records:
-        if record.offset >= next_offset or not record.valid:
-            continue
-        head = record.id
-        name, event = record.event or schemas.decode(record.value)
-        log_time = max(log_time, microseconds(event["meta"]["time"]))
-        if record.key != rule.LOG_KEY:
-            trips.setdefault(record.key, trip.Trip(record.key.decode())).apply(record.offset, name, event)
-    return head, trip.digest_of_partition(trips, log_time)
+    fold = StateFold(records)
+    fold.run_to(next_offset, schemas)
+    return fold.head, fold.digest()

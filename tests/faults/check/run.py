@@ -1,10 +1,10 @@
 """run - the whole check of a run, once its load has ended and its parts are healed.
 
     PYTHONPATH=tests python3 -m faults.check --kafka HOST:PORT --history DIR [--postgres DSN] [--redis URL] [--berth PROGRAM]
-        [--snapshots DIR ...] [--snapshot-digest PROGRAM] [--linear PROGRAM] [--dump DIR | --topics DIR] [--out FILE]
+        [--snapshots DIR ...] [--snapshot-digest PROGRAM] [--linear PROGRAM] [--node-digests FILE] [--dump DIR | --topics DIR] [--out FILE]
 
 Prints (and writes to --out) {"violations": [...], "violations_by_kind", "violation_count", "counters", "seconds"}; exits 1 on a violation.
---topics checks a dump instead of a broker. What is not given is not checked, and stands under "not_checked".
+--node-digests: what models.collect_digests wrote during the run. --topics checks a dump instead of a broker. What is not given is not checked, and stands under "not_checked".
 """
 import argparse
 import json
@@ -51,7 +51,7 @@ def check_logs(logs, found, report, schemas=None):
 
 
 def check(kafka=None, history=None, postgres=None, redis=None, berth=None, snapshots=(), snapshot_program=None, linear_program=None, dump=None, kept_topics=None, catch_up_s=120,
-          linear_s=linear.LIMIT_S):  # fmt: skip
+          linear_s=linear.LIMIT_S, node_digests=None):  # fmt: skip
     """What main does, for a runner in Python. snapshots: folders that hold nodes' snapshots somewhere below; snapshot_program: beside berth unless said
     otherwise. Returns the object that it prints."""
     snapshot_program = snapshot_program or berth and pathlib.Path(berth).parent / "snapshot_digest"
@@ -66,6 +66,7 @@ def check(kafka=None, history=None, postgres=None, redis=None, berth=None, snaps
              "redis": (redis, lambda: models.check_redis(redis, TOPIC, folds, report, catch_up_s)),
              "digest": (berth, lambda: models.check_digest(berth, kafka, folds, report)),
              "snapshots": (snapshots and snapshot_program, lambda: [models.check_snapshots(snapshot_program, folder, logs, report) for folder in snapshots]),
+             "node_digests": (node_digests, lambda: models.check_node_digests(node_digests, logs, report)),
              "linear": (linear_program, lambda: linear.check(linear_program, found, folds, timelines, report, linear_s))}  # fmt: skip
     for name, (given, step) in steps.items():
         if given:
@@ -77,12 +78,12 @@ def check(kafka=None, history=None, postgres=None, redis=None, berth=None, snaps
 
 def main(arguments=None):
     parser = argparse.ArgumentParser(prog="faults.check")
-    for name in ("kafka", "history", "postgres", "redis", "berth", "snapshot-digest", "linear", "dump", "topics", "out"):
+    for name in ("kafka", "history", "postgres", "redis", "berth", "snapshot-digest", "linear", "dump", "topics", "node-digests", "out"):
         parser.add_argument("--" + name)
     parser.add_argument("--snapshots", action="append", default=[], metavar="DIR", help="nodes' snapshots lie somewhere below")
     given = parser.parse_args(arguments)
     result = check(given.kafka, given.history, given.postgres, given.redis, given.berth, given.snapshots,
-                   given.snapshot_digest, given.linear, given.dump, given.topics)  # fmt: skip
+                   given.snapshot_digest, given.linear, given.dump, given.topics, node_digests=given.node_digests)  # fmt: skip
     text = json.dumps(result, indent=1)
     if given.out:
         pathlib.Path(given.out).write_text(text, encoding="utf-8")

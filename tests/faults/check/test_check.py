@@ -1,4 +1,5 @@
 """The checker proves itself: of a right story it says nothing, and each way to spoil one is called by its name."""
+import json
 import pathlib
 import struct
 import sys
@@ -7,7 +8,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
 
-from faults.check import models, operations, rule, trip  # noqa: E402
+from faults.check import linear, models, operations, rule, topics, trip  # noqa: E402
 from faults.check.made import SCHEMAS, T0_US, TRIP, Story  # noqa: E402
 from faults.check.report import Report  # noqa: E402
 from faults.check.run import check_logs  # noqa: E402
@@ -486,3 +487,75 @@ def test_the_rule_is_that_of_the_vector_in_the_protocol():
     chain = rule.apply(0, records)
     assert (chain.height, chain.void_count, chain.head.hex()) == (4, 5, "4f5e4c67477c0fd9bcb631a136b0bc69")
     assert [record.valid for record in records] == [True, False, True, False, False, True, False, False, True]
+
+
+@pytest.mark.parametrize("spoil", ["nothing", "another state", "another head"])
+def test_what_a_node_said_that_it_holds_must_be_the_fold_up_to_there(story, tmp_path, spoil):
+    logs, report = story.logs(), Report()
+    rule.apply(0, logs[0])
+    rows = []
+    for next_offset in (len(logs[0]), 5):
+        head, digest = models.state_at(logs[0], next_offset, SCHEMAS)
+        rows.append({"node": "node1", "partition": 0, "next_offset": next_offset, "head": head.hex(), "digest": digest.hex()})
+    if spoil == "another state":
+        rows[0]["digest"] = rows[1]["digest"]
+    elif spoil == "another head":
+        rows[1]["head"] = "00" * 16
+    path = tmp_path / "digests.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    models.check_node_digests(path, logs, report)
+    assert set(report.by_kind) == (set() if spoil == "nothing" else {"node-state-differs"})
+    assert report.counters["node_digests_compared"] == 2
+
+
+# ---- for Porcupine ----
+
+
+def prepared(story):
+    report, found = Report(), story.operations()
+    folds, timelines = check_logs(story.logs(), found, report, SCHEMAS)
+    return linear.prepare(found, folds, timelines, report)
+
+
+def test_each_effect_of_a_story_is_one_operation_of_its_seat(story):
+    kinds_of = [(op["seat"][-1], op["kind"], op["was"], op["now"]) for op in prepared(story) if op["kind"] in ("take", "turn")]
+    assert kinds_of == [("0", "take", linear.HELD, 0), ("0", "turn", linear.HELD, linear.BOOKED), ("1", "take", linear.HELD, 0), ("1", "turn", linear.HELD, linear.ABSENT)]
+
+
+def test_a_refusal_is_a_question_to_its_seat_and_a_strong_read_one_to_every_seat(story):
+    before = len(prepared(story))
+    story.read()["strong"] = True
+    assert len(prepared(story)) == before + 3
+    assert [op["seat"][-1] for op in prepared(story) if op["kind"] == "taken"] == ["0"]
+
+
+def test_an_unknown_that_happened_ends_when_somebody_was_told_of_what_stands_behind_it(story):
+    hold, _, line = story.hold(3)
+    line.update(status=None, answer=None, position=None)
+    story.confirm(hold)
+    take = next(op for op in prepared(story) if op["seat"].endswith("/3") and op["kind"] == "take")
+    assert (take["call"], take["return"]) == (line["begin_ns"], story.lines[-1]["end_ns"])
+
+
+def test_an_unknown_that_never_happened_is_no_operation(story):
+    before = prepared(story)
+    story.tick()
+    story.note("hold", story.key(), {"from": "A", "to": "B", "seats": []}, None, None, None)
+    assert prepared(story) == before
+
+
+def test_an_expiry_lies_between_what_stands_before_and_behind_it(story):
+    held = [line for line in story.lines if line["op"] == "hold"][-1]
+    ended = next(op for op in prepared(story) if op["kind"] == "turn" and op["now"] == linear.ABSENT)
+    assert ended["call"] == held["begin_ns"]
+    assert ended["return"] == operations.FOREVER - 1
+
+
+# ---- a dump ----
+
+
+def test_a_dump_of_the_topics_is_read_back_as_it_was(story, tmp_path):
+    story.raw(None, None)
+    topics.dump(story.logs(), tmp_path, "berth.trip")
+    again = topics.load(tmp_path, "berth.trip")
+    assert [(record.offset, record.key, record.value) for record in again[0]] == [(record.offset, record.key, record.value) for record in story.records]
