@@ -4,13 +4,13 @@
 
 #include <stdio.h>
 
-#include "tests/unit/commands/trip/history.h"
+#include "tests/unit/commands/trip/orders.h"
 #include "tests/unit/commands/trip/naive.h"
 
 typedef struct oracle_run {
     void *trip;
     naive_trip *naive;
-    history history;
+    orders orders;
     bt_arena arena, opening; /* opening: what lives as long as the run */
     uint64_t seed;
     int step;
@@ -29,7 +29,7 @@ static bool failed(const oracle_run *run, const char *what, const bt_decision *d
 static void fold_event(oracle_run *run, bt_event event)
 {
     bt_err err;
-    *bt_event_meta(event) = (bt_meta){ .version = trip_decider.version(run->trip) + 1, .time = run->history.now_us };
+    *bt_event_meta(event) = (bt_meta){ .version = trip_decider.version(run->trip) + 1, .time = run->orders.now_us };
     if (!trip_decider.evolve(run->trip, event, NULL, &err))
         fail_msg("seed %llu, step %d: not folded: %s", (unsigned long long)run->seed, run->step, err.message);
 }
@@ -101,8 +101,8 @@ static bool expire_all(oracle_run *run)
 {
     for (;;) {
         bt_decision decision;
-        bt_id due = naive_due(run->naive, run->history.now_us);
-        trip_decider.decide_due(run->trip, BT_STR("T"), run->history.now_us, &run->arena, &decision);
+        bt_id due = naive_due(run->naive, run->orders.now_us);
+        trip_decider.decide_due(run->trip, BT_STR("T"), run->orders.now_us, &run->arena, &decision);
         if (decision.event.data == NULL)
             return bt_id_is_zero(due) || failed(run, "nothing due", &decision, &(naive_answer){ 0 });
         if (!bt_id_equal(((const struct trip_hold_expired *)decision.event.data)->hold, due))
@@ -116,38 +116,38 @@ static bool step_once(oracle_run *run, const trip_settings *settings)
 {
     bt_decision decision;
     bt_arena_reset(&run->arena);
-    bt_command command = history_next(&run->history, false);
+    bt_command command = orders_next(&run->orders, false);
     if (!expire_all(run))
         return false;
-    naive_answer naive = naive_decide(run->naive, &command, run->history.now_us, settings);
-    trip_decider.decide(run->trip, &command, run->history.now_us, settings, &run->arena, &decision);
+    naive_answer naive = naive_decide(run->naive, &command, run->orders.now_us, settings);
+    trip_decider.decide(run->trip, &command, run->orders.now_us, settings, &run->arena, &decision);
     run->verdict_counts[decision.verdict]++;
     if (!agrees(run, &decision, &naive))
         return false;
     if (decision.verdict == BT_VERDICT_ACCEPTED) {
         fold_event(run, decision.event);
-        naive_apply(run->naive, &command, &naive, run->history.now_us);
+        naive_apply(run->naive, &command, &naive, run->orders.now_us);
         if (command.type->index == TRIP_COMMAND_HOLD_SEATS)
-            history_saw_hold(&run->history, command.key_digest);
+            orders_saw_hold(&run->orders, command.key_digest);
     }
     return true;
 }
 
-static void run_one(oracle_run *run, uint64_t seed, history_size size, int steps)
+static void run_one(oracle_run *run, uint64_t seed, orders_size size, int steps)
 {
     bt_decision decision;
     run->seed = seed;
     run->trip = trip_decider.state_new(NULL);
-    run->history = (history){ .random = seed, .now_us = INT64_C(1893456000000000), .arena = &run->opening };
+    run->orders = (orders){ .random = seed, .now_us = INT64_C(1893456000000000), .arena = &run->opening };
     bt_arena_init(&run->arena, 0);
     bt_arena_init(&run->opening, 0);
-    bt_command open = history_open(&run->history, size);
-    trip_decider.decide(run->trip, &open, run->history.now_us, &trip_settings_default, &run->opening, &decision);
+    bt_command open = orders_open(&run->orders, size);
+    trip_decider.decide(run->trip, &open, run->orders.now_us, &trip_settings_default, &run->opening, &decision);
     if (decision.verdict != BT_VERDICT_ACCEPTED)
         fail_msg("seed %llu: the trip was not opened: " BT_STR_FMT, (unsigned long long)seed, BT_STR_ARG(decision.detail));
     fold_event(run, decision.event);
-    run->history.opened = decision.event.data;
-    run->history.arena = &run->arena;
+    run->orders.opened = decision.event.data;
+    run->orders.arena = &run->arena;
     run->naive = naive_new(decision.event.data);
     for (run->step = 0; run->step < steps; run->step++)
         if (!step_once(run, &trip_settings_default))
@@ -162,9 +162,9 @@ static void decider__over_random_histories__agrees_with_the_naive_trip(void **un
 {
     oracle_run run = { 0 };
     for (uint64_t seed = 1; seed <= 1500; seed++)
-        run_one(&run, seed, (history_size){ .points_max = 9, .sections_max = 3, .seats_max = 18, .capacity_max = 4 }, 400);
+        run_one(&run, seed, (orders_size){ .points_max = 9, .sections_max = 3, .seats_max = 18, .capacity_max = 4 }, 400);
     for (uint64_t seed = 10001; seed <= 10060; seed++)
-        run_one(&run, seed, (history_size){ .points_max = 20, .sections_max = 4, .seats_max = 200, .capacity_max = 10 }, 400);
+        run_one(&run, seed, (orders_size){ .points_max = 20, .sections_max = 4, .seats_max = 200, .capacity_max = 10 }, 400);
     print_message("accepted %u, already %u;", run.verdict_counts[0], run.verdict_counts[1]);
     for (size_t i = 0; i < trip_decider.verdict_count; i++)
         if (run.verdict_counts[BT_VERDICT_REFUSED + i] > 0)
@@ -175,7 +175,7 @@ static void decider__over_random_histories__agrees_with_the_naive_trip(void **un
 static void decider__of_the_largest_trip__agrees_with_the_naive_trip(void **unused)
 {
     oracle_run run = { 0 };
-    run_one(&run, 7, (history_size){ .points_max = 64, .sections_max = 2, .seats_max = 1800, .capacity_max = 1000000 }, 150);
+    run_one(&run, 7, (orders_size){ .points_max = 64, .sections_max = 2, .seats_max = 1800, .capacity_max = 1000000 }, 150);
 }
 
 int main(void)

@@ -1,7 +1,7 @@
 /* state - whatever is taken back, saved, loaded or folded again: the same trip, to the last bit of its digest. */
 #include "tests/unit/test.h"
 
-#include "tests/unit/commands/trip/history.h"
+#include "tests/unit/commands/trip/orders.h"
 
 enum { EVENTS_MAX = 2000, FRAMES_MAX = 12 };
 
@@ -9,7 +9,7 @@ enum { EVENTS_MAX = 2000, FRAMES_MAX = 12 };
 typedef struct logged_trip {
     void *trip;
     bt_undo *undo;
-    history history;
+    orders orders;
     bt_arena arena, opening;
     bt_str records[EVENTS_MAX];
     uint32_t record_count;
@@ -40,7 +40,7 @@ static void append(logged_trip *of, bt_event event)
     bt_buf bytes;
     bt_err err;
     bt_buf_init(&bytes, BT_RECORD_VALUE_MAX);
-    *bt_event_meta(event) = (bt_meta){ .version = trip_decider.version(of->trip) + 1, .time = of->history.now_us };
+    *bt_event_meta(event) = (bt_meta){ .version = trip_decider.version(of->trip) + 1, .time = of->orders.now_us };
     bt_undo_begin(of->undo);
     assert_true(trip_decider.evolve(of->trip, event, of->undo, &err));
     assert_true(bt_event_encode(event, &bytes, &err));
@@ -55,14 +55,14 @@ static void open_trip(logged_trip *of, uint64_t seed)
     *of = (logged_trip){ .trip = trip_decider.state_new(NULL), .undo = bt_undo_new() };
     bt_arena_init(&of->arena, 0);
     bt_arena_init(&of->opening, 0);
-    of->history = (history){ .random = seed, .now_us = INT64_C(1893456000000000), .arena = &of->opening };
-    bt_command open = history_open(&of->history, (history_size){ .points_max = 12, .sections_max = 3, .seats_max = 100,
+    of->orders = (orders){ .random = seed, .now_us = INT64_C(1893456000000000), .arena = &of->opening };
+    bt_command open = orders_open(&of->orders, (orders_size){ .points_max = 12, .sections_max = 3, .seats_max = 100,
         .capacity_max = 20 });
-    trip_decider.decide(of->trip, &open, of->history.now_us, &trip_settings_default, &of->opening, &decision);
+    trip_decider.decide(of->trip, &open, of->orders.now_us, &trip_settings_default, &of->opening, &decision);
     assert_int_equal(decision.verdict, BT_VERDICT_ACCEPTED);
     append(of, decision.event);
-    of->history.opened = decision.event.data;
-    of->history.arena = &of->arena;
+    of->orders.opened = decision.event.data;
+    of->orders.arena = &of->arena;
 }
 
 static void close_trip(logged_trip *of)
@@ -78,15 +78,15 @@ static void step_once(logged_trip *of, bool endless)
 {
     bt_decision decision;
     bt_arena_reset(&of->arena);
-    bt_command command = history_next(&of->history, endless);
-    trip_decider.decide_due(of->trip, BT_STR("T"), of->history.now_us, &of->arena, &decision);
+    bt_command command = orders_next(&of->orders, endless);
+    trip_decider.decide_due(of->trip, BT_STR("T"), of->orders.now_us, &of->arena, &decision);
     if (decision.event.data == NULL)
-        trip_decider.decide(of->trip, &command, of->history.now_us, &trip_settings_default, &of->arena, &decision);
+        trip_decider.decide(of->trip, &command, of->orders.now_us, &trip_settings_default, &of->arena, &decision);
     if (decision.verdict != BT_VERDICT_ACCEPTED || of->record_count == EVENTS_MAX)
         return;
     append(of, decision.event);
     if (decision.event.type->index == TRIP_EVENT_SEATS_HELD)
-        history_saw_hold(&of->history, command.key_digest);
+        orders_saw_hold(&of->orders, command.key_digest);
 }
 
 static void *folded_afresh(const logged_trip *of)
@@ -136,10 +136,10 @@ static void evolve__with_frames_committed_and_rolled_back__is_a_fresh_fold_of_wh
         for (int step = 0; step < 500; step++) {
             step_once(&trip, false);
             size_t frames = bt_undo_frame_count(trip.undo);
-            if (frames > 1 && history_random(&trip.history, 6) == 0)
+            if (frames > 1 && orders_random(&trip.orders, 6) == 0)
                 bt_undo_commit_oldest(trip.undo);
-            /* The first record is never taken back: the history goes on with its trip. */
-            for (uint64_t i = history_random(&trip.history, 25) == 0 ? history_random(&trip.history, FRAMES_MAX) : 0; i > 0 &&
+            /* The first record is never taken back: the story goes on with its trip. */
+            for (uint64_t i = orders_random(&trip.orders, 25) == 0 ? orders_random(&trip.orders, FRAMES_MAX) : 0; i > 0 &&
                 bt_undo_frame_count(trip.undo) > 1; i--) {
                 bt_undo_roll_back_newest(trip.undo);
                 trip.record_count--;
@@ -192,8 +192,8 @@ static void layouts__of_one_timetable_on_many_days__are_one(void **unused)
     for (int day = 0; day < 30; day++) {
         bt_decision decision;
         bt_err err;
-        history timetable = { .random = 9, .now_us = INT64_C(1893456000000000) + day * INT64_C(86400000000), .arena = &arena };
-        bt_command open = history_open(&timetable, (history_size){ .points_max = 12, .sections_max = 3, .seats_max = 100,
+        orders timetable = { .random = 9, .now_us = INT64_C(1893456000000000) + day * INT64_C(86400000000), .arena = &arena };
+        bt_command open = orders_open(&timetable, (orders_size){ .points_max = 12, .sections_max = 3, .seats_max = 100,
             .capacity_max = 20 });
         trips[day] = trip_decider.state_new(NULL);
         trip_decider.decide(trips[day], &open, timetable.now_us, &trip_settings_default, &arena, &decision);
@@ -227,9 +227,9 @@ static void load__of_damaged_bytes__refuses_or_makes_a_sound_trip(void **unused)
             bt_str copy = bt_arena_copy(&trip.arena, bytes);
             uint8_t *at = (uint8_t *)(uintptr_t)copy.at;
             if (damage % 3 == 0)
-                copy.size = history_random(&trip.history, copy.size);
+                copy.size = orders_random(&trip.orders, copy.size);
             else
-                at[history_random(&trip.history, copy.size)] = (uint8_t)history_random(&trip.history, 256);
+                at[orders_random(&trip.orders, copy.size)] = (uint8_t)orders_random(&trip.orders, 256);
             void *other = loaded(copy, &err);
             refused += other == NULL;
             taken += other != NULL;
