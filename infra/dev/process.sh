@@ -5,12 +5,13 @@
 
 PROCESS_STOP_S=30 # the patience with which a process may finish its work before it is killed
 
-# process_began PID: its start time in clock ticks since boot; fails when it is gone, or a zombie.
+# process_began PID: its start time in clock ticks since boot; fails when it is gone, or a zombie. A zombie with further threads is not gone:
+# after a SIGKILL the first thread may be dead while others, that hold its ports, still die, and who starts then finds them taken.
 process_began() {
     local stat
     stat=$(cat "/proc/$1/stat" 2>/dev/null) || return 1
     set -- ${stat##*) } # a name may hold blanks and brackets: count from behind it
-    [ "$1" != Z ] && echo "${20}"
+    { [ "$1" != Z ] || [ "${18}" -gt 1 ]; } && echo "${20}"
 }
 
 # process_pid NAME: its pid, when it lives and is the one that we started.

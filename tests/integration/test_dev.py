@@ -13,7 +13,7 @@ import sys
 
 import pytest
 
-from conftest import DEV, TOP
+from conftest import DEV, TOP, wait_until
 
 
 def free_base():
@@ -135,6 +135,20 @@ def test_a_pid_that_now_belongs_to_another_process_is_never_signalled(dev, tmp_p
     finally:
         stranger.kill()
         stranger.wait()
+
+
+def test_a_process_whose_first_thread_is_dead_is_not_gone_while_others_hold_its_ports():
+    began = lambda pid: subprocess.run(["bash", "-c", f". {TOP}/infra/dev/process.sh; process_began {pid}"], capture_output=True, text=True).stdout.strip()
+    half_dead = subprocess.Popen([sys.executable, "-c", "import ctypes, threading, time; threading.Thread(target=time.sleep, args=(600,)).start(); ctypes.CDLL(None).pthread_exit(None)"])
+    try:
+        state = lambda: pathlib.Path(f"/proc/{half_dead.pid}/stat").read_text().rpartition(")")[2].split()[0]
+        wait_until(lambda: state() == "Z", what="the first thread is dead")
+        assert began(half_dead.pid), "it is taken for gone while a thread lives"
+        half_dead.kill()
+        wait_until(lambda: not began(half_dead.pid), what="it is gone, though nobody has waited for it yet")
+    finally:
+        half_dead.kill()
+        half_dead.wait()
 
 
 def test_state_is_remembered_without_the_settings_that_made_it(dev, tmp_path):
