@@ -22,6 +22,7 @@ typedef struct bt_command {
     bt_id key_digest;            /* digest of (tenant, principal, type, stream, key); new ids derive from it */
     bt_id body_digest;
     bt_str actor;
+    bt_str traceparent;          /* of the request, for those who read the topic; not decided on, not in the event; empty: none */
 } bt_command;
 
 /* Verdicts below BT_VERDICT_REFUSED are good news. A kind's own refusals start there: its enum continues from it. */

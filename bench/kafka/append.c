@@ -1,5 +1,6 @@
 /* append - records/s and latency of bare batched idempotent appends, batched as an owner batches. */
 #include "bench/kafka/bench.h"
+#include "commands/server/event_headers.h"
 #include "core/memory.h"
 #include "io/clock/clock.h"
 #include "io/kafka/producer.h"
@@ -57,7 +58,14 @@ static void append_batch(run *r, int32_t partition, int64_t now_us)
     l->waiting -= count;
     l->in_flight += count;
     l->batches++;
+    static bt_arena arena;
+    if (arena.size_max == 0)
+        bt_arena_init(&arena, (size_t)64 << 20);
+    for (int32_t i = 0; i < count && r->options->headers; i++)
+        bt_event_headers_add(&appends[i], bt_str_of(r->options->topic), BT_STR("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"), &arena);
     bt_producer_append(r->producer, appends, (size_t)count);
+    if (r->options->headers)
+        bt_arena_reset(&arena);
 }
 
 static void work(run *r, bt_wake *wake, int64_t until_us)

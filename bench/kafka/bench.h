@@ -9,7 +9,7 @@ typedef struct bench_options {
     int32_t partitions, in_flight, linger_us, clients, value_size, windows;
     double seconds;
     int broker_pid; /* 0: the broker's processor time is not known */
-    bool hash;
+    bool hash, headers;
     bt_kafka_setting more[8]; /* further settings of librdkafka, to try them */
     size_t more_count;
 } bench_options;

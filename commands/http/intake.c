@@ -124,6 +124,7 @@ static void take_command(bt_http_request *request)
     bt_pending *pending = bt_arena_take(request->arena, sizeof *pending);
     *pending = (bt_pending){ .request = request, .binding = binding, .submission.answered = bt_answer_respond };
     bt_command *command = &pending->submission.command;
+    command->traceparent = request->traceparent;
     bt_str key;
     if (!take_key(request, &key) || !take_actor(request, &command->actor) || !take_if_match(request, command) || !take_body(request, binding->route, command) ||
         !take_ids(request, binding, key, command))

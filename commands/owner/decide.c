@@ -45,12 +45,23 @@ void owner_flight_free(bt_owner *owner, bt_flight *flight)
     bt_list_append(&owner->idle_flights, &flight->confirms);
 }
 
-static void send(bt_owner *owner, bt_flight *flight)
+static void send(bt_owner *owner, bt_flight *flight, const bt_command *command)
 {
+    owner->appending = command;
     flight->attempt = ++owner->attempt;
     flight->sent = owner->timer;
     flight->reported = flight->gap_counted = false;
     owner->outputs.append(owner->outputs.context, owner->generation, flight->attempt, flight->key, flight->value, flight->time_us);
+    owner->appending = NULL;
+}
+
+/* The command that the flight was decided for, if its client still waits. */
+static const bt_command *author_of(const bt_flight *flight)
+{
+    for (bt_link *link = flight->waiters.next; link != &flight->waiters; link = link->next)
+        if (bt_waiter_of_place(link)->author)
+            return bt_waiter_of_place(link)->command;
+    return NULL;
 }
 
 /* Encodes into the scratch, so that a record that does not fit leaves nothing behind, and places key and bytes. */
@@ -135,7 +146,7 @@ static proposed propose(bt_owner *owner, const to_append *proposal, bt_flight **
     bt_list_move_end(&flight->confirms, &owner->held); /* new bytes, first sent now: they all came before */
     bt_pipeline_push(&owner->pipeline, flight);
     owner->stats.appends++;
-    send(owner, flight);
+    send(owner, flight, proposal->command);
     *ret_flight = flight;
     return PROPOSED;
 }
@@ -190,7 +201,7 @@ void owner_resend(bt_owner *owner)
         owner->stats.resends++;
         if (MUTANT(RESEND_CONFIRMS))
             bt_list_move_end(&flight->confirms, &owner->held);
-        send(owner, flight);
+        send(owner, flight, author_of(flight));
     }
 }
 

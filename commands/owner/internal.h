@@ -47,6 +47,7 @@ struct bt_owner {
     bt_owner_outputs outputs;
     bt_id schemas; /* digest of the schemas that this binary understands */
     bt_owner_phase phase;
+    const bt_command *appending; /* while outputs.append is called */
 
     int64_t now_us; /* the node's clock as last told */
     int64_t timer;  /* the sum of its steps forward: what time-outs are counted on, so that a jump back stalls none */

@@ -347,6 +347,8 @@ void bt_owner_routed_to(const bt_owner *owner, bt_str *ret_node, bt_str *ret_add
     *ret_address = (bt_str){ owner->routed.address, owner->routed.address_size };
 }
 
+const bt_command *bt_owner_appending(const bt_owner *owner) { return owner->appending; }
+
 void bt_owner_stats_of(const bt_owner *owner, bt_owner_stats *ret_stats)
 {
     *ret_stats = owner->stats;

@@ -172,6 +172,10 @@ bool bt_owner_has_state(const bt_owner *owner);
 /* Who the log says decides: the last valid OwnerTookOver. Empty before the first. Borrowed until the next input. */
 void bt_owner_routed_to(const bt_owner *owner, bt_str *ret_node, bt_str *ret_address);
 
+/* Inside the append output only: the command that this record was decided for, as it waits; NULL: the owner's own record (a deadline, a
+ * barrier, a takeover), or one that is sent again when nobody waits for it any more. */
+const bt_command *bt_owner_appending(const bt_owner *owner);
+
 /* Positions as they stand, and counters since bt_owner_new. */
 typedef struct bt_owner_stats {
     bt_forward proved;       /* next_offset, height, void_count, time_us, head */

@@ -51,6 +51,7 @@ typedef struct bt_node_options {
     int64_t command_timeout_us;
     const char *stop_at;           /* tests only, see stop_hook.h [never] */
     int64_t stop_after;            /* [1] */
+    bool event_headers;            /* records carry the CloudEvents attributes: event_headers.h [false] */
     bt_digest_desk *digest_desk;   /* served by the deciding thread, closed at its end [none] */
     bt_metrics *metrics;
 } bt_node_options;

@@ -33,6 +33,7 @@ static const bt_setting settings[] = {
     { "append.gather_us", BT_SETTING_I64, AT(gather_us), "500", "how long a batch waits for company after one of 16 or more; a lone client waits for nothing", .min = 0, .max = 100000 },
     { "append.linger_us", BT_SETTING_I64, AT(linger_us), "0", "how long librdkafka waits for company; the owner batches already", .min = 0, .max = 100000 },
     { "append.message_timeout_ms", BT_SETTING_I64, AT(message_timeout_ms), "10000", "an append's report; longer makes a zombie", .min = 1000, .max = 15000 },
+    { "events.headers", BT_SETTING_CHOICE, AT(event_headers), "none", "cloudevents: records carry the CloudEvents attributes and traceparent as headers, 250 bytes each", .choices = "none|cloudevents" },
     { "snapshot.every", BT_SETTING_I64, AT(snapshot_every), "200000", "valid records of a partition between two snapshots", .min = 1, .max = 1000000000 },
     { "trip.hold_ttl_seconds", BT_SETTING_I64, AT(hold_ttl_s), "600", "how long a hold lasts that does not say so", .min = 1, .max = 86400 },
     { "trip.hold_ttl_max_seconds", BT_SETTING_I64, AT(hold_ttl_max_s), "3600", "how long a hold can last in all", .min = 1, .max = 86400 },

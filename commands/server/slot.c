@@ -1,6 +1,7 @@
 /* slot - what one partition's owner asks for, done with the readers and the snapshot files. */
 #include "commands/server/slot.h"
 
+#include "commands/server/event_headers.h"
 #include "io/clock/clock.h"
 #include "io/log/log.h"
 
@@ -19,6 +20,10 @@ static void on_append(void *context, uint64_t generation, uint64_t attempt, bt_s
     bt_str bytes = bt_arena_copy(&node->append_bytes, (bt_str){ (const char *)value.at, value.size });
     node->appends[node->append_count++] = (bt_append){ .generation = generation, .attempt = attempt, .partition = slot->partition, .time_us = time_us,
         .key = bt_arena_copy(&node->append_bytes, key), .value = { (const uint8_t *)bytes.at, bytes.size } };
+    if (node->options.event_headers) {
+        const bt_command *command = bt_owner_appending(slot->owner);
+        bt_event_headers_add(&node->appends[node->append_count - 1], node->topic, command == NULL ? BT_STR("") : command->traceparent, &node->append_bytes);
+    }
     if (slot->batch_started_us == 0)
         slot->batch_started_us = bt_clock_monotonic_us();
 }
