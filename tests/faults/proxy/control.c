@@ -47,6 +47,7 @@ static json_t *counters(const proxy *p)
     json_object_set_new(all, "frames", passed);
     json_object_set_new(all, "late", lates_to_json(p));
     json_object_set_new(all, "links", json_integer((json_int_t)p->link_count));
+    json_object_set_new(all, "to_be_overtaken", json_integer((json_int_t)links_to_be_overtaken(p)));
     json_object_set_new(all, "links_refused", json_integer((json_int_t)p->links_refused));
     json_object_set_new(all, "bad_frames", json_integer((json_int_t)p->bad_frames));
     json_object_set_new(all, "broker_unreached", json_integer((json_int_t)p->broker_unreached));

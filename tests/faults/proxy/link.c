@@ -247,6 +247,26 @@ static void on_request(link *l, bt_bytes frame)
     }
 }
 
+/* A request has been answered, or an answer has gone: who waits to be overtaken by such a one was. (Answered and not sent, for a broker
+ * reads its connections in no order.) */
+static void tell_overtaken(link *by, direction d, int api)
+{
+    rules *all = &by->to->owner->rules;
+    for (link *l = by->to->owner->links; l != NULL; l = l->next) {
+        piece *p = l->flows[d].first;
+        if (l == by || l->dead || l->to != by->to || p == NULL || p->overtakers_left == 0)
+            continue;
+        flow_kind kind = kind_of(by, d), waiting = kind_of(l, d);
+        for (size_t i = 0; i < all->count; i++) {
+            if (all->at[i].number != p->reorder_rule || !rule_fits(&all->at[i], &kind, api) || --p->overtakers_left > 0)
+                continue;
+            effect_count(all, FAULT_REORDER, &waiting, p->api);
+            by->to->owner->serve_again = true;
+            break;
+        }
+    }
+}
+
 static void on_answer(link *l, bt_bytes frame)
 {
     proxy *p = l->to->owner;
@@ -266,6 +286,7 @@ static void on_answer(link *l, bt_bytes frame)
     asked found = l->asked[at];
     l->asked_count -= at + 1;
     memmove(l->asked, l->asked + at + 1, l->asked_count * sizeof *l->asked);
+    tell_overtaken(l, TO_BROKER, found.api);
     if (found.swallow) {
         effect_count(&p->rules, FAULT_DUPLICATE, &kind, found.api);
         return;
@@ -362,25 +383,6 @@ static size_t portion(link *l, direction d, piece *p, int64_t *ret_pause_us)
     return rest;
 }
 
-/* A frame has gone to its broker, or come from it: who waits to be overtaken by such a one was. */
-static void tell_overtaken(link *by, direction d, int api)
-{
-    rules *all = &by->to->owner->rules;
-    for (link *l = by->to->owner->links; l != NULL; l = l->next) {
-        piece *p = l->flows[d].first;
-        if (l == by || l->dead || l->to != by->to || p == NULL || p->overtakers_left == 0)
-            continue;
-        flow_kind kind = kind_of(by, d), waiting = kind_of(l, d);
-        for (size_t i = 0; i < all->count; i++) {
-            if (all->at[i].number != p->reorder_rule || !rule_fits(&all->at[i], &kind, api) || --p->overtakers_left > 0)
-                continue;
-            effect_count(all, FAULT_REORDER, &waiting, p->api);
-            by->to->owner->serve_again = true;
-            break;
-        }
-    }
-}
-
 static void piece_gone(link *l, direction d)
 {
     flow_kind kind = kind_of(l, d);
@@ -395,7 +397,8 @@ static void piece_gone(link *l, direction d)
         close_link(l, true);
         return;
     }
-    tell_overtaken(l, d, api);
+    if (d == TO_CLIENT)
+        tell_overtaken(l, d, api);
 }
 
 static int64_t pump(link *l, direction d)
@@ -473,6 +476,16 @@ void links_rule_cleared(proxy *p, const rule *removed)
                 close_link(l, true);
         }
     }
+}
+
+size_t links_to_be_overtaken(const proxy *p)
+{
+    size_t count = 0;
+    for (const link *l = p->links; l != NULL; l = l->next) {
+        for (int d = 0; d < DIRECTION_COUNT; d++)
+            count += l->flows[d].first != NULL && l->flows[d].first->overtakers_left > 0;
+    }
+    return count;
 }
 
 /* --- beginning --- */

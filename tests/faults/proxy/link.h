@@ -16,4 +16,7 @@ size_t links_reset(proxy *p, uint64_t clients, uint64_t brokers);
 /* A black hole has ended: what it held is delivered by the next links_serve, or dies now, as the rule says. */
 void links_rule_cleared(proxy *p, const rule *removed);
 
+/* Frames that wait to be overtaken. */
+size_t links_to_be_overtaken(const proxy *p);
+
 #endif

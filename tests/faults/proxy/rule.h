@@ -23,7 +23,7 @@ typedef enum fault_kind {
     FAULT_RESET,       /* half of the frame, then RST to both sides */
     FAULT_LOSE_ANSWER, /* the broker does what was asked; its answer is swallowed, and the connection is reset (then: close) or left (hang) */
     FAULT_DUPLICATE,   /* to the broker: the request twice, the second answer swallowed; to the client: the answer twice */
-    FAULT_REORDER,     /* the frame waits, ms at most, until overtakers like frames of other connections to its broker have passed it */
+    FAULT_REORDER,     /* the frame waits, ms at most, until overtakers frames like it, of other connections to its broker, were before it */
     FAULT_STRAY,       /* a Produce is not forwarded, but sent later on a connection of the proxy's own; the client's one is reset or hangs */
     FAULT_REPLAY,      /* a Produce is forwarded, and sent once more later on a connection of the proxy's own */
     FAULT_BLACK_HOLE,  /* frames stay in the proxy until the rule is cleared; then they arrive (then: deliver) or die with a reset (drop) */
