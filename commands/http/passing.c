@@ -8,10 +8,10 @@ static bt_pending *pending_of(bt_forward_item *item) { return (bt_pending *)((ch
 
 static void respond_overloaded(bt_pending *pending)
 {
+    const char *why = bt_node_is_short_of_memory(pending->binding->intake->node) ? "This server is short of memory." : "As many commands are waiting as this server takes.";
+    const char *then = pending->passed.may_be_applied ? "Repeat with the same Idempotency-Key: it is done once at most." : "Nothing was done; repeat with the same key.";
     bt_http_problem(pending->request, &(bt_problem){ .type = &bt_problem_overloaded, .retry_after_s = 1,
-        .detail = pending->passed.may_be_applied
-            ? BT_STR("As many commands are waiting as this server takes. Repeat with the same Idempotency-Key: it is done once at most.")
-            : BT_STR("As many commands are waiting as this server takes. Nothing was done; repeat with the same key.") });
+        .detail = bt_arena_printf(pending->request->arena, "%s %s", why, then) });
 }
 
 /* It has come over another node already: to pass it on once more could go round in a circle. */

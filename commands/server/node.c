@@ -155,12 +155,24 @@ static void serve_owners(bt_node *node)
         bt_slot_serve(&node->slots[p], now_us);
 }
 
+static void watch_memory(bt_node *node)
+{
+    if (!bt_memory_watch_look(&node->memory))
+        return;
+    bool is_short = node->memory.is_short;
+    atomic_store(&node->short_of_memory, is_short);
+    bt_gauge_set(node->memory_short, is_short);
+    bt_log_write(is_short ? BT_LOG_ERROR : BT_LOG_INFO, is_short ? "memory.short" : "memory.enough",
+        (const bt_log_field[]){ F_I64("resident", node->memory.resident), F_I64("resident_max", node->memory.resident_max), F_I64("virtual_max", node->memory.virtual_max) }, 3);
+}
+
 static void look_after(bt_node *node)
 {
     int64_t mono_us = bt_clock_monotonic_us();
     if (mono_us - node->metrics_told_us < METRICS_EVERY_US)
         return;
     node->metrics_told_us = mono_us;
+    watch_memory(node);
     for (int32_t p = 0; p < node->options.partition_count; p++) {
         bt_slot *slot = &node->slots[p];
         bt_slot_tell_metrics(slot);
@@ -242,6 +254,8 @@ static void register_metrics(bt_node *node)
     node->snapshot_seconds = bt_metrics_histogram(m, BT_HISTOGRAM_SECONDS, "berth_snapshot_pause_seconds", "Time that taking a snapshot held up deciding", labels);
     node->writer.written = bt_metrics_counter(m, "berth_snapshots_written_total", "Snapshots written", labels);
     node->writer.failures = bt_metrics_counter(m, "berth_snapshot_failures_total", "Snapshots that could not be written: a full disk", labels);
+    node->memory_limit = bt_metrics_gauge(m, "berth_memory_limit_bytes", "Resident memory that this process may have; 0: no limit", labels);
+    node->memory_short = bt_metrics_gauge(m, "berth_memory_short", "1: over 90 % of the limit, commands are refused", labels);
     node->batch_records = bt_metrics_histogram(m, BT_HISTOGRAM_COUNT, "berth_batch_records", "Records of one group commit", labels);
     node->queue_depth = bt_metrics_gauge(m, "berth_queue_depth", "Commands on the node, not yet answered", labels);
     for (size_t i = 0; i < BT_COUNT_OF(kinds); i++)
@@ -305,6 +319,8 @@ bool bt_node_start(const bt_node_options *options, bt_node **ret_node, bt_err *e
     bt_arena_init(&node->append_bytes, (size_t)1 << 30);
     bt_assert(bt_stop_hook_init(&node->stop_hook, node->options.stop_at, node->options.stop_after));
     register_metrics(node);
+    bt_memory_watch_init(&node->memory, options->memory_max);
+    bt_gauge_set(node->memory_limit, node->memory.resident_max == INT64_MAX ? 0 : node->memory.resident_max);
     node->slots = bt_alloc((size_t)options->partition_count * sizeof node->slots[0]);
     for (int32_t p = 0; p < options->partition_count; p++)
         bt_slot_init(&node->slots[p], node, p);
@@ -328,11 +344,13 @@ bool bt_node_start(const bt_node_options *options, bt_node **ret_node, bt_err *e
     return true;
 }
 
+bool bt_node_is_short_of_memory(bt_node *node) { return atomic_load_explicit(&node->short_of_memory, memory_order_relaxed); }
+
 bool bt_node_submit(bt_node *node, bt_submission *submission)
 {
     bt_slot *slot = &node->slots[submission->partition]; /* once it is pushed, the submission may be answered and gone */
     submission->submitted_mono_us = bt_clock_monotonic_us();
-    if (!atomic_load_explicit(&node->accepting, memory_order_relaxed) || !bt_inbox_push(&node->inbox, &submission->item))
+    if (!atomic_load_explicit(&node->accepting, memory_order_relaxed) || bt_node_is_short_of_memory(node) || !bt_inbox_push(&node->inbox, &submission->item))
         return false;
     if (!atomic_load(&slot->busy))
         bt_wake_up(&node->wake);

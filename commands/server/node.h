@@ -49,6 +49,7 @@ typedef struct bt_node_options {
     int32_t batch_max, batches_in_flight_max, gather_us;
     int32_t linger_us, message_timeout_ms, session_timeout_ms;
     int64_t command_timeout_us;
+    int64_t memory_max;            /* bytes of resident memory [what the system allows]: see io/process/memory.h */
     const char *stop_at;           /* tests only, see stop_hook.h [never] */
     int64_t stop_after;            /* [1] */
     bool event_headers;            /* records carry the CloudEvents attributes: event_headers.h [false] */
@@ -59,8 +60,11 @@ typedef struct bt_node_options {
 /* Starts the thread; does not wait for a broker. */
 bool bt_node_start(const bt_node_options *options, bt_node **ret_node, bt_err *err) BT_MUST_CHECK;
 
-/* Any thread. False: full, or stopping; nothing was queued and answered will not be called. */
+/* Any thread. False: full, short of memory, or stopping; nothing was queued and answered will not be called. */
 bool bt_node_submit(bt_node *node, bt_submission *submission) BT_MUST_CHECK;
+
+/* From 90 % of the memory that it may have on: commands are refused, what runs goes on. Any thread. */
+bool bt_node_is_short_of_memory(bt_node *node);
 
 /* A node that the log names as the partition's owner says that it is not. If the group gives the partition to this node, it takes over
  * now instead of some seconds later. Any thread. */

@@ -21,6 +21,7 @@ static const bt_setting settings[] = {
     { "node.group", BT_SETTING_STR, AT(group), "berth-commands", "Kafka consumer group by which nodes share partitions" },
     { "node.session_timeout_ms", BT_SETTING_I64, AT(session_timeout_ms), "1500", "silence after which the group gives a node's partitions away; the broker's group.min.session.timeout.ms must allow it", .min = 1000, .max = 300000 },
     { "node.waiting_max", BT_SETTING_I64, AT(waiting_max), "8192", "commands waiting for an answer; over it 503", .min = 1, .max = 1000000 },
+    { "node.memory_max_mb", BT_SETTING_I64, AT(memory_max_mb), "0", "resident memory; from 90 % on commands are refused by 503; 0: only what control group and ulimit allow", .min = 0, .max = 1 << 24 },
     { "node.command_timeout_ms", BT_SETTING_I64, AT(command_timeout_ms), "20000", "a command's answer, then 503", .min = 100, .max = 300000 },
     { "node.standby", BT_SETTING_CHOICE, AT(standby), "all", "all: partitions of other nodes are folded too, so that a takeover needs no restore; none: only who owns them is followed", .choices = "all|none" },
     { "node.leave_limit_ms", BT_SETTING_I64, AT(leave_limit_ms), "5000", "a stopping node decides on until others have taken over, so long at most", .min = 0, .max = 60000 },

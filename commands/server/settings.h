@@ -7,6 +7,7 @@
 
 typedef struct bt_commands_settings {
     const char *event_headers, *http_listen, *http_backend, *admin_listen, *state_dir, *node_name, *node_address, *log_level, *group, *standby, *test_stop_at;
+    int64_t memory_max_mb;
     int64_t http_workers, http_body_max, waiting_max;
     int64_t http_connections_max, http_read_timeout_ms, http_idle_timeout_ms, http_write_timeout_ms;
     int64_t batch_max, batches_in_flight, gather_us, linger_us, message_timeout_ms, session_timeout_ms, command_timeout_ms;

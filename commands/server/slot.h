@@ -10,6 +10,7 @@
 #include "io/kafka/producer.h"
 #include "io/kafka/reader.h"
 #include "io/kafka/wake.h"
+#include "io/process/memory.h"
 
 #include <pthread.h>
 
@@ -76,6 +77,9 @@ struct bt_node {
     bt_arena append_bytes;
     uint32_t incarnation;
     bt_stop_hook stop_hook;
+    bt_memory_watch memory;
+    atomic_bool short_of_memory;
+    bt_gauge *memory_limit, *memory_short;
     bt_snapshot_writer writer;
     pthread_t thread;
     atomic_bool stopping, leaving;

@@ -104,3 +104,40 @@ def test_a_full_disk_under_the_snapshots_stops_nothing_and_heals(stack):
             node.wait_ready()
             assert "snapshot.loaded" in node.log() and "snapshot.ignored" not in node.log()
             assert hold(Api(node.url), trip).status_code == 201
+
+
+def large_trip():
+    seats = [[f"{section}{seat:04}-by-the-window" for seat in range(500)] for section in "ABCD"]
+    return trip_body(trip=f"large-{uuid.uuid4().hex}", sections=[{"name": labels[0][0], "class": "standard", "seats": labels} for labels in seats])
+
+
+def test_short_of_memory_it_refuses_commands_and_keeps_what_it_accepted(stack):
+    """It may have a little more than it has, and is told of trips until it says no."""
+    accepted = {}
+    with instead_of(stack, "commands"):
+        with server(stack, "commands") as node:
+            node.wait_ready()
+            room_mb = node.rss_kb() * 12 // 10240 + 60
+        with server(stack, "commands", settings={"node.memory_max_mb": room_mb}) as node:
+            node.wait_ready()
+            client = Api(node.url)
+
+            def refused():
+                key, body = str(uuid.uuid4()), large_trip()
+                answer = client.post("/v1/trips", body, key=key)
+                if answer.status_code == 201:
+                    accepted[key] = body
+                    return None
+                assert answer.status_code == 503, answer.text
+                return [answer]  # in a list, for an answer of 503 is as good as False
+
+            answer = wait_until(refused, 120, "it is short of memory")[0]
+            assert code(answer) == (503, "overloaded") and "memory" in answer.json()["detail"] and "Retry-After" in answer.headers
+            assert node.metric("berth_memory_short") == 1 and '"memory.short"' in node.log()
+            assert node.rss_kb() // 1024 <= room_mb and node.is_ready()
+        with server(stack, "commands") as node:
+            node.wait_ready()
+            for key, body in accepted.items():
+                again = Api(node.url).post("/v1/trips", body, key=key)
+                assert again.status_code == 201 and again.headers["Idempotent-Replayed"] == "true"
+    assert accepted
