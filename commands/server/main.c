@@ -1,7 +1,7 @@
 /* berth-commands - puts the parts together: settings, metrics, the admin port, one node a kind of stream, the HTTP front;
  * and takes them apart in the other order, so that no accepted command is lost when it is told to stop.
  *
- * SIGTERM and SIGINT: not ready any more, no new requests, those that have begun are answered, snapshots are written, the
+ * SIGTERM and SIGINT: not ready any more; the other nodes take over what this one decides on, while it serves on; then no new requests, those that have begun are answered, snapshots are written, the
  * group is left. A second signal ends it at once; the log does not mind. */
 #include "commands/http/intake.h"
 #include "commands/server/node.h"
@@ -19,6 +19,7 @@
 
 #define ROUTES_MAX 64
 #define TOPIC_WAIT_MS 60000
+#define DRAIN_US INT64_C(500000) /* a client that is busy comes again within it, and is told to go elsewhere */
 
 static volatile sig_atomic_t stop_signals;
 
@@ -147,8 +148,10 @@ static void stop(program *p)
     int64_t started_us = bt_clock_monotonic_us();
     if (p->admin != NULL)
         bt_admin_set_stopping(p->admin);
-    if (p->front != NULL)
-        bt_node_leave(p->node, (int)p->settings.leave_limit_ms);
+    if (p->front != NULL && bt_node_leave(p->node, (int)p->settings.leave_limit_ms)) {
+        bt_http_server_drain(p->front);
+        bt_clock_sleep_us(DRAIN_US);
+    }
     bool whole = p->front == NULL || bt_http_server_stop(p->front, p->settings.stop_limit_ms);
     if (p->forwarder != NULL)
         bt_forwarder_stop(p->forwarder);

@@ -373,7 +373,7 @@ bool bt_node_is_ready(bt_node *node, char *ret_reason, size_t reason_size)
     return answers && joined && lacking == 0 && behind == 0 && read_only == 0;
 }
 
-void bt_node_leave(bt_node *node, int limit_ms)
+bool bt_node_leave(bt_node *node, int limit_ms)
 {
     int others = -1; /* not known yet */
     atomic_store(&node->leaving, true);
@@ -383,6 +383,7 @@ void bt_node_leave(bt_node *node, int limit_ms)
         others = bt_group_others(node->group);
     }
     bt_log_info("node.left", F_I64("others", others), F_I64("not_handed_over", atomic_load(&node->owned_count)));
+    return others > 0;
 }
 
 void bt_node_stop(bt_node *node, int limit_ms)

@@ -75,8 +75,8 @@ void bt_node_disowned(bt_node *node, int32_t partition);
 bool bt_node_is_ready(bt_node *node, char *ret_reason, size_t reason_size);
 
 /* Leaves the group, and goes on deciding until the others have taken over all its partitions: at most limit_ms, and not at all when it is
- * alone. Commands are still taken. */
-void bt_node_leave(bt_node *node, int limit_ms);
+ * alone. Commands are still taken, and passed on. True if there is another node for clients to go to. */
+bool bt_node_leave(bt_node *node, int limit_ms);
 
 /* Answers what waits, writes snapshots, leaves the group; within limit_ms. The HTTP front must have been stopped. */
 void bt_node_stop(bt_node *node, int limit_ms);

@@ -114,6 +114,7 @@ static void register_metrics(bt_slot *slot)
     to->stopped_streams = bt_metrics_gauge(m, "berth_partition_stopped_streams", "Streams with an event that this binary does not understand", labels);
     to->keys = bt_metrics_gauge(m, "berth_partition_keys", "Idempotency keys remembered", labels);
     to->keys_horizon_s = bt_metrics_gauge(m, "berth_partition_keys_horizon_seconds", "Log time over which keys are remembered", labels);
+    to->clock_behind_s = bt_metrics_gauge(m, "berth_clock_behind_log_seconds", "Log time of the last valid record less this node's clock; above 0: this clock is behind another's", labels);
     to->appends = bt_metrics_counter(m, "berth_appends_total", "Records sent", labels);
     to->barriers = bt_metrics_counter(m, "berth_barriers_total", "Barrier records sent", labels);
     to->drops = bt_metrics_counter(m, "berth_pipeline_drops_total", "Pipelines dropped and recovered", labels);
@@ -279,6 +280,7 @@ void bt_slot_tell_metrics(bt_slot *slot)
     bt_gauge_set(m->streams, (int64_t)s.stream_count);
     bt_gauge_set(m->stopped_streams, (int64_t)s.stopped_count);
     bt_gauge_set(m->keys, (int64_t)s.key_count);
+    bt_gauge_set(m->clock_behind_s, s.proved.height > 0 ? (s.proved.time_us - bt_clock_realtime_us()) / 1000000 : 0);
     bt_gauge_set(m->keys_horizon_s, s.keys_horizon_us / 1000000);
     const bt_owner_stats *t = &slot->told;
     bt_counter_add(m->appends, s.appends - t->appends);

@@ -73,7 +73,7 @@ static void write_status_line(bt_buf *out, int status)
 
 static void write_connection(bt_exchange *exchange, const bt_http_response *response)
 {
-    if (response->close || atomic_load_explicit(&exchange->server->stopping, memory_order_relaxed))
+    if (response->close || atomic_load_explicit(&exchange->server->draining, memory_order_relaxed))
         exchange->keep_alive = false;
     if (!exchange->keep_alive)
         bt_buf_text(&exchange->out, "Connection: close\r\n");

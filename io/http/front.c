@@ -340,8 +340,11 @@ bool bt_http_server_start(const bt_http_options *options, bt_http_server **ret_s
 int bt_http_server_port(const bt_http_server *server) { return server->port; }
 int bt_http_server_in_flight(const bt_http_server *server) { return atomic_load(&((bt_http_server *)server)->in_flight); }
 
+void bt_http_server_drain(bt_http_server *server) { atomic_store(&server->draining, true); }
+
 bool bt_http_server_stop(bt_http_server *server, int64_t limit_ms)
 {
+    bt_http_server_drain(server);
     atomic_store(&server->stopping, true);
     int64_t began_us = bt_clock_monotonic_us();
     bool whole = server->backend->stop(server, limit_ms);

@@ -77,7 +77,7 @@ struct bt_http_server {
     bt_counter *turned_away, *accept_pauses;
     _Atomic int in_flight;   /* handed to a handler and not answered, for the cap */
     _Atomic int outstanding; /* threads that are inside, or still owe, bt_http_respond */
-    _Atomic bool stopping;
+    _Atomic bool stopping, draining; /* draining: before and while it stops */
     _Atomic bool cut_off;
 };
 

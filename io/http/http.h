@@ -133,6 +133,9 @@ bool bt_http_server_start(const bt_http_options *options, bt_http_server **ret_s
 int bt_http_server_port(const bt_http_server *server);
 /* Requests with a handler now. */
 int bt_http_server_in_flight(const bt_http_server *server);
+/* From now on each answer says Connection: close, so that clients go elsewhere of their own accord: one that is cut off between two requests
+ * may have sent the next already. Everything is still served. */
+void bt_http_server_drain(bt_http_server *server);
 /* Takes no new requests and closes idle connections (civetweb: once the others are done); requests that have begun are still served, up to limit_ms for all of them, each
  * answered with Connection: close; later ones get 503 "stopping". What is not answered by then is cut off; a late bt_http_respond is still safe
  * until bt_http_server_free. Not from a handler. True if nothing had to be cut off. */
