@@ -12,6 +12,7 @@ import time
 
 from . import cluster as clusters
 from . import injuries, lost_suffix, mutants, network, report, schedule
+from .check import models
 from .options import parse
 from .parts import TOP, Server
 from .watch import Watch
@@ -176,6 +177,12 @@ class Run:
                 time.sleep(0.1)
         except TimeoutError as error:
             self.violation("heal", f"{HEALED_S} s after phase {phase.name} not everything is ready: {error}")
+        admins = {node.name: f"http://{node.address('admin')}" for node in self.cluster.nodes()}
+        models.collect_digests(admins, self.cluster.partitions, self.digests(), timeout_s=2)
+
+    def digests(self):
+        """What the nodes said after each phase that they held; the checker compares it with its fold."""
+        return self.cluster.run / "results/digests.jsonl"
 
     def is_whole(self):
         return all(part.is_ready() for part in self.cluster.parts.values()) and self.replicas_are_in_sync()
@@ -238,6 +245,7 @@ class Run:
         argv = [sys.executable, "-m", "faults.check", "--kafka", cluster.kafka_direct(), "--history", str(cluster.run / "history"), "--postgres", cluster.postgres_dsn(),
                 "--redis", cluster.redis_url(), "--berth", str(cluster.binary("berth", "berth")), "--snapshots", str(cluster.run / "snapshots"),
                 "--dump", str(cluster.run / "topics"), "--out", str(out)]  # fmt: skip
+        argv += ["--node-digests", str(self.digests())] if self.digests().exists() else []
         argv += ["--linear", str(linear)] if linear.exists() else []
         with open(self.cluster.run / "logs/check.log", "w") as log:
             try:
