@@ -4,7 +4,8 @@ build must not be.
     ./dev faults --mutant NAME|all|list         all: every mutant that a run like this can show, and the sound one first
 
 One broker, two nodes, one projector; both nodes own every partition at once (each has a consumer group of its own), so that they lose races all the
-time. Meanwhile a node is paused and wakes up, one is killed and comes back, the broker stands still for longer than an append may wait.
+time. Meanwhile a node is paused and wakes up, nodes are killed and come back, the broker stands still for longer than an append may wait, and the proxy
+before it loses answers, sends copies, and lets appends land long after they were given up.
 What is not here needs a log that loses records (the negative phase of ./dev faults, and tests/model) or a turn of events too rare for half a minute;
 NOT_HERE says so for each, and the simulation (tests/sim) catches all of them.
 """
@@ -23,7 +24,7 @@ from .check import models
 from .check import run as checking
 from .parts import TOP, Server, wait_until
 
-RUN_S, LOAD_STOP_S, STOP_S, CATCH_UP_S, LINEAR_S = 24, 60, 20, 20, 60
+RUN_S, LOAD_STOP_S, STOP_S, CATCH_UP_S, LINEAR_S = 32, 60, 20, 20, 60
 PROGRAMS = {"berth-commands": "berth-commands-mutant", "berth-projections": "berth-projections-mutant"}
 NOT_HERE = {
     "no_comparison": "shows only when a log changes what it acknowledged: the simulation",
@@ -49,7 +50,7 @@ class Trial:
         self.mutant, self.run, self.seed, self.linear, self.seconds = mutant, pathlib.Path(run) / mutant, seed, linear, seconds
         shutil.rmtree(self.run, ignore_errors=True)
         built = TOP / "build" / preset / "bin"
-        self.cluster = clusters.Cluster(self.run, net, brokers=1, nodes=2, projectors=1, preset=preset, programs={name: built / other for name, other in PROGRAMS.items()})
+        self.cluster = clusters.Cluster(self.run, net, brokers=1, nodes=2, projectors=1, preset=preset, proxy=clusters.find_proxy(), programs={name: built / other for name, other in PROGRAMS.items()})
         of_projector = mutant.startswith("projector_")
         for part in self.cluster.parts.values():
             if isinstance(part, Server):
@@ -97,9 +98,10 @@ class Trial:
 
     def torment(self):
         """The same for every mutant: a share of the time for each trouble, and quiet between."""
-        cluster, share = self.cluster, self.seconds / 8
-        for what in (self.nothing, self.pause_node, self.kill_node, self.pause_broker, self.pause_node, self.kill_other, self.pause_broker, self.nothing):
-            what(cluster, share)
+        troubles = (self.pause_node, self.lost_answers, self.strays, self.kill_node, self.pause_broker, self.strays, self.copies, self.kill_other)
+        cluster, share = self.cluster, self.seconds / len(troubles)
+        for trouble in troubles:
+            trouble(cluster, share)
             self.look_for_dead()
             self.collect()
 
@@ -108,8 +110,20 @@ class Trial:
         models.collect_digests(admins, self.cluster.partitions, self.digests, timeout_s=2)
 
     @staticmethod
-    def nothing(cluster, share):
+    def proxied(cluster, share, fault):
+        cluster.proxy("broker1").set(fault)
         time.sleep(share)
+        cluster.proxy("broker1").clear(fault)
+
+    def lost_answers(self, cluster, share):
+        self.proxied(cluster, share, "lost_ack")
+
+    def strays(self, cluster, share):
+        """Appends that overtake each other, and some that land seconds after everybody has given them up."""
+        self.proxied(cluster, share, "reorder")
+
+    def copies(self, cluster, share):
+        self.proxied(cluster, share, "duplicate")
 
     @staticmethod
     def pause_node(cluster, share):
