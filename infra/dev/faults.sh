@@ -34,7 +34,7 @@ faults_start() {
 # faults_build_linear: the linearizability checker, a Go program with Porcupine in it.
 faults_build_linear() {
     local log=$LOGS/linear.log began=$SECONDS
-    PYTHONPATH="$TOP/tests" step linear "$log" nice python3 -m faults.linear "$TOP/build/linear" ||
+    PYTHONPATH="$TOP/tests" step linear "$log" nice python3 -m faults.linear "$TOP/build/$PRESET/linear" ||
         die "the linearizability checker could not be built: $(say_last_line "$log")" "Is proxy.golang.org, or the mirror in GOPROXY, to be reached? (the log: $log)"
     say_done linear "Porcupine" "$began"
 }

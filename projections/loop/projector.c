@@ -17,14 +17,23 @@
 #define END_EVERY_US INT64_C(1000000)
 #define TEND_EVERY_MS 60000
 #define PROOF_EVERY_US INT64_C(10000000)
-#define EARLY_ENDS_MAX 5 /* answers in a row, a second apart, that place the end before the position: a lost suffix */
+#define LOSS_SURE_US INT64_C(20000000) /* a loss is believed when leaders have told it for so long, */
+#define LOSS_SURE_TIMES 8              /* and so often */
+#define DOUBT_RETRY_US INT64_C(500000)
 #define BATCH_AGE_MAX_US INT64_C(100000)
+
+/* Leaders contradict us: since when, and how often in a row. */
+typedef struct doubt {
+    int64_t since_us;
+    int times;
+} doubt;
 
 typedef struct partition {
     bt_cursor cursor;
     bool wants_seek; /* what the reader still delivers is not looked at until it has moved */
     bool told_stop;
-    int early_ends;
+    doubt end_doubt, read_doubt; /* of where the partition ends, and of what stands at our position */
+    int64_t read_again_us;       /* when to try our position again; 0: it is being read */
     int64_t proved_us;
 } partition;
 
@@ -85,6 +94,7 @@ static void on_records(void *context, int32_t index, const bt_record *records, s
     bt_projector *projector = context;
     partition *part = &projector->partitions[index];
     const bt_sink *sink = &projector->options.sink;
+    part->read_doubt.times = 0;
     for (size_t i = 0; i < record_count && !part->wants_seek; i++) {
         bt_id id;
         switch (bt_cursor_step(&part->cursor, &records[i], &id)) {
@@ -108,6 +118,18 @@ static void on_records(void *context, int32_t index, const bt_record *records, s
         projector->batch_began_us = bt_clock_monotonic_us();
 }
 
+/* A leader that was cut off from its followers goes on answering from a log that ends too early, until it hears of its successor. So a loss is
+ * believed, and the partition stopped for good, only when leaders have told it for a while. */
+static bool is_sure_of_loss(bt_projector *projector, int32_t index, doubt *doubt)
+{
+    int64_t now_us = bt_clock_monotonic_us();
+    if (doubt->times++ == 0) {
+        doubt->since_us = now_us;
+        bt_log_warn("projection.in_doubt", F_STR("model", projector->options.model), F_I64("partition", index), F_I64("believed_after_ms", LOSS_SURE_US / 1000));
+    }
+    return doubt->times >= LOSS_SURE_TIMES && now_us - doubt->since_us >= LOSS_SURE_US;
+}
+
 static void on_end(void *context, int32_t index, uint64_t request, int64_t end_offset)
 {
     bt_projector *projector = context;
@@ -116,8 +138,9 @@ static void on_end(void *context, int32_t index, uint64_t request, int64_t end_o
     bt_watch_end(&projector->watch, index, end_offset, part->cursor.at.forward.next_offset);
     if (end_offset < 0)
         return;
-    part->early_ends = bt_cursor_end_contradicts(read_to, end_offset) ? part->early_ends + 1 : 0;
-    if (part->early_ends >= EARLY_ENDS_MAX && !part->cursor.stopped[0])
+    if (!bt_cursor_end_contradicts(read_to, end_offset))
+        part->end_doubt.times = 0;
+    else if (is_sure_of_loss(projector, index, &part->end_doubt) && !part->cursor.stopped[0])
         bt_cursor_stop(&part->cursor, "lost suffix: the partition ends at offset %lld, and was read up to %lld before", (long long)end_offset, (long long)read_to);
 }
 
@@ -125,9 +148,11 @@ static void on_broken(void *context, int32_t index, const bt_err *err)
 {
     bt_projector *projector = context;
     partition *part = &projector->partitions[index];
-    if (err->kind == BT_ERR_FATAL && !part->cursor.stopped[0])
+    if (err->kind == BT_ERR_FATAL && !is_sure_of_loss(projector, index, &part->read_doubt))
+        part->read_again_us = bt_clock_monotonic_us() + DOUBT_RETRY_US;
+    else if (err->kind == BT_ERR_FATAL && !part->cursor.stopped[0])
         bt_cursor_stop(&part->cursor, "lost suffix: offset %lld is not in the log any more (%.150s)", (long long)part->cursor.at.forward.next_offset, err->message);
-    else
+    else if (err->kind != BT_ERR_FATAL)
         projector->broken = *err; /* no such topic, or not allowed: a person may be mending it */
 }
 
@@ -160,6 +185,7 @@ static bool start_partition(bt_projector *projector, int32_t index, const bt_sin
     bt_cursor_init(&part->cursor, projector->options.topic, index, projector->partition_count, &stored->position);
     memcpy(part->cursor.stopped, stopped[0] ? stopped : stored->stopped, sizeof stopped);
     part->wants_seek = false;
+    part->read_again_us = 0;
     bt_batch_begin(&projector->batch, index, &stored->position);
     return part->cursor.stopped[0] || bt_reader_start(projector->reader, index, bt_cursor_prove(&part->cursor), err);
 }
@@ -257,9 +283,10 @@ static bool look_after_partitions(bt_projector *projector, bt_err *err)
         }
         if (part->cursor.wants_proof && !part->cursor.proving && now_us - part->proved_us > PROOF_EVERY_US)
             part->wants_seek = true;
-        if (!part->wants_seek)
+        if (part->read_again_us != 0 ? now_us < part->read_again_us : !part->wants_seek)
             continue;
         part->wants_seek = false;
+        part->read_again_us = 0;
         part->proved_us = now_us;
         if (!bt_reader_start(projector->reader, i, bt_cursor_prove(&part->cursor), err))
             return false;

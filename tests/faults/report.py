@@ -54,6 +54,26 @@ def add_history(summary, cluster):
                               "p99_ms": quantile(second["latencies"], 0.99)} for second in seconds]  # fmt: skip
 
 
+def add_records(summary, cluster):
+    """Adds to each phase the takeovers and void records that its stretch of the log holds, by the checker's own rule."""
+    from .check import rule, topics
+
+    bounds = [phase.pop("ends", {}) for phase in summary["phases"]]
+    for phase in summary["phases"]:
+        phase["takeovers"], phase["voids"] = 0, 0
+    for partition, records in topics.load(cluster.run / "topics", "berth.trip").items():
+        for record in rule.apply(partition, records).records:
+            phase = phase_of_offset(summary["phases"], bounds, str(partition), record.offset)
+            if phase and not record.valid:
+                phase["voids"] += 1
+            elif phase and record.key == rule.LOG_KEY and rule.is_takeover(record.value):
+                phase["takeovers"] += 1
+
+
+def phase_of_offset(phases, bounds, partition, offset):
+    return next((phase for phase, ends in zip(phases, bounds) if offset < ends.get(partition, 0)), None)
+
+
 def is_decided(operation):
     """A verdict, for or against: the system did its work."""
     status = operation["status"]

@@ -78,6 +78,18 @@ class Run:
         except KafkaException:
             return False
 
+    def ends(self):
+        """Where each partition ends; {} when nobody says so in time. The report counts a phase's records between two of these."""
+        from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+        consumer = Consumer({"bootstrap.servers": self.cluster.kafka_direct(), "group.id": "berth-faults", "enable.auto.commit": False})
+        try:
+            return {str(partition): consumer.get_watermark_offsets(TopicPartition("berth.trip", partition), timeout=5)[1] for partition in range(self.cluster.partitions)}
+        except KafkaException:
+            return {}
+        finally:
+            consumer.close()
+
     def note_cut_leader(self, partition, leader):
         if leader:
             self.cut_leaders.append({"partition": partition, "leader": leader, "begin_ns": time.monotonic_ns()})
@@ -120,7 +132,7 @@ class Run:
             self.look_for_dead()
             time.sleep(0.02)
         self.settle(phase)
-        record["end_s"] = round(self.now(), 2)
+        record["end_s"], record["ends"] = round(self.now(), 2), self.ends()
 
     def begin(self, fault, at_work, record):
         generator = injuries.KINDS[fault.kind](self, random.Random(fault.seed), fault.for_s)
@@ -241,10 +253,10 @@ class Run:
     def check(self):
         """The independent checker, as a process of its own: {"violations", "counters"}."""
         out = self.cluster.run / "results/check.json"
-        cluster, linear = self.cluster, TOP / "build/linear/linear"
+        cluster, linear = self.cluster, TOP / "build" / self.options.preset / "linear/linear"
         argv = [sys.executable, "-m", "faults.check", "--kafka", cluster.kafka_direct(), "--history", str(cluster.run / "history"), "--postgres", cluster.postgres_dsn(),
                 "--redis", cluster.redis_url(), "--berth", str(cluster.binary("berth", "berth")), "--snapshots", str(cluster.run / "snapshots"),
-                "--dump", str(cluster.run / "topics"), "--out", str(out)]  # fmt: skip
+                "--snapshot-digest", str(cluster.binary("snapshot_digest", "snapshot_digest")), "--dump", str(cluster.run / "topics"), "--out", str(out)]  # fmt: skip
         argv += ["--node-digests", str(self.digests())] if self.digests().exists() else []
         argv += ["--linear", str(linear)] if linear.exists() else []
         with open(self.cluster.run / "logs/check.log", "w") as log:
@@ -293,6 +305,7 @@ def summarize(run, checked, negative):
                "clients": run.options.clients, "phases": run.phases, "counters": counters, "violations": violations,
                "negative": negative, "not_checked": checked["not_checked"], "cut_leaders": run.cut_leaders, "began": run.began}  # fmt: skip
     report.add_history(summary, run.cluster)
+    report.add_records(summary, run.cluster)
     summary["vacuous"] = vacuous(summary, run.options)
     return summary
 
@@ -333,7 +346,7 @@ def main(arguments):
         list_phases()
         return 0
     if options.mutant:
-        linear = TOP / "build/linear/linear"
+        linear = TOP / "build" / options.preset / "linear/linear"
         return mutants.run(options, linear if linear.exists() else None, say)
     clusters.end_remembered(options.run)
     shutil.rmtree(options.run, ignore_errors=True)
