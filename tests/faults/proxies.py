@@ -7,9 +7,10 @@ from .parts import TOP
 from .proxy.control import Proxy
 
 # name: rules, each (what proxy/rule.h calls it, how)
+# Anonymous: without the producer's id, so that the broker appends what it would have recognised, and only the rule is left to leave it out.
 FAULTS = {
     "delay": [("delay", {"ms": 30, "jitter_ms": 150, "direction": "both"})],
-    "duplicate": [("duplicate", {"apis": "Produce", "probability": 0.2}), ("replay", {"apis": "Produce", "probability": 0.1, "ms": 200, "jitter_ms": 800})],
+    "duplicate": [("duplicate", {"apis": "Produce", "probability": 0.2}), ("replay", {"apis": "Produce", "probability": 0.1, "ms": 200, "jitter_ms": 800, "anonymous": True})],
     "reorder": [("reorder", {"apis": "Produce", "probability": 0.3, "ms": 500}), ("stray", {"apis": "Produce", "probability": 0.05, "ms": 500, "jitter_ms": 2500, "anonymous": True})],
     "lost_ack": [("lose_answer", {"apis": "Produce", "probability": 0.3, "then": "close"})],
     "reset": [("reset", {"probability": 0.05, "direction": "both"})],
