@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <string.h>
 
 #define TICK_MS 10 /* while something is open: how exact limits and retries are */
 #define HEADERS_MAX 8
@@ -56,6 +57,7 @@ static void let_go(bt_forwarder *self, bt_forward_item *item, outcome became)
 
 static void give_up(bt_forwarder *self, bt_forward_item *item)
 {
+    item->may_be_applied |= item->calling != NULL; /* whoever has it has not answered yet, and may be paused with it */
     let_go(self, item, GIVEN_UP);
     self->options.given_up(self->options.context, item);
 }
@@ -150,6 +152,7 @@ static void on_done(void *context, void *token, const bt_http_answer *answer, co
     }
     if (answer->status == 503 && bt_http_answer_header(answer, BT_OWNER_HEADER, &owner)) {
         bt_counter_inc(self->results[DISOWNED]);
+        item->may_be_applied |= memmem(answer->body.at, answer->body.size, BT_APPLIED_UNKNOWN, strlen(BT_APPLIED_UNKNOWN)) != NULL;
         try_again_later(self, item);
         self->options.disowned(self->options.context, item->partition);
         return;

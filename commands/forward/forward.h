@@ -22,6 +22,8 @@
 #define BT_HOP_HEADER "Berth-Hop"     /* on a request: the node that passes it on */
 #define BT_OWNER_HEADER "Berth-Owner" /* on a 503: not mine; the value names the node that the log names, or - */
 
+#define BT_APPLIED_UNKNOWN "\"applied\":\"unknown\"" /* in the body of a 503: an attempt of that node's may be valid */
+
 typedef struct bt_forward_item bt_forward_item;
 typedef struct bt_forwarder bt_forwarder;
 

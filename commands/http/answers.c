@@ -148,7 +148,7 @@ void bt_answer_respond(bt_submission *submission, const bt_answer *answer)
         bt_http_problem(pending->request, &(bt_problem){ .type = &bt_problem_key_reused, .field = BT_STR("Idempotency-Key") });
         return;
     case BT_ANSWER_UNAVAILABLE:
-        bt_answer_unavailable(pending, answer->not_applied);
+        bt_answer_unavailable(pending, answer->not_applied && !pending->passed.may_be_applied);
         return;
     case BT_ANSWER_NOT_OWNER:
         bt_pass_on(pending, !answer->not_applied);

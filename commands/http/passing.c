@@ -21,6 +21,7 @@ static void respond_not_mine(bt_pending *pending)
     bt_directory_get(pending->binding->intake->directory, pending->passed.partition, &where);
     bt_http_pair owner = { BT_STR(BT_OWNER_HEADER), where.node[0] != '\0' ? bt_str_of(where.node) : BT_STR("-") };
     bt_http_problem(pending->request, &(bt_problem){ .type = &bt_problem_unavailable, .retry_after_s = 1, .headers = &owner, .header_count = 1,
+        .members = pending->passed.may_be_applied ? BT_STR(BT_APPLIED_UNKNOWN) : BT_STR("\"applied\":false"),
         .detail = BT_STR("This node does not decide on the stream's partition, and the request has come over another node already.") });
 }
 
@@ -82,6 +83,10 @@ void bt_passing_answered(void *context, bt_forward_item *item, const bt_http_ans
 {
     (void)context;
     bt_pending *pending = pending_of(item);
+    if (answer->status >= 500 && item->may_be_applied) { /* it speaks for its own attempt; an earlier one may have been another node's */
+        bt_answer_unavailable(pending, false);
+        return;
+    }
     bt_str type;
     bt_http_pair headers[BT_HTTP_HEADERS_MAX];
     size_t count = 0;

@@ -120,14 +120,14 @@ static void on_records(void *context, int32_t index, const bt_record *records, s
 
 /* A leader that was cut off from its followers goes on answering from a log that ends too early, until it hears of its successor. So a loss is
  * believed, and the partition stopped for good, only when leaders have told it for a while. */
-static bool is_sure_of_loss(bt_projector *projector, int32_t index, doubt *doubt)
+static bool is_sure_of_loss(bt_projector *projector, int32_t index, doubt *of)
 {
     int64_t now_us = bt_clock_monotonic_us();
-    if (doubt->times++ == 0) {
-        doubt->since_us = now_us;
+    if (of->times++ == 0) {
+        of->since_us = now_us;
         bt_log_warn("projection.in_doubt", F_STR("model", projector->options.model), F_I64("partition", index), F_I64("believed_after_ms", LOSS_SURE_US / 1000));
     }
-    return doubt->times >= LOSS_SURE_TIMES && now_us - doubt->since_us >= LOSS_SURE_US;
+    return of->times >= LOSS_SURE_TIMES && now_us - of->since_us >= LOSS_SURE_US;
 }
 
 static void on_end(void *context, int32_t index, uint64_t request, int64_t end_offset)

@@ -9,6 +9,7 @@ within NOTICE_S:
 """
 import json
 import pathlib
+import re
 import struct
 import time
 import urllib.error
@@ -150,8 +151,8 @@ def wish(count):
 
 
 def offset_of(position):
-    """1042 of trip/3@1042:ab12cd34."""
-    return int(position.split("@")[1].split(":")[0])
+    """1042 of trip/3@1042-ab12cd34."""
+    return int(re.match(r"[^@]*@(\d+)", position).group(1))
 
 
 def lose(cluster, partition, offset, found):

@@ -271,6 +271,14 @@ class Run:
         return json.loads(out.read_text())
 
 
+def play_negative(run):
+    """What cannot be played is a violation of the run's, and no reason to forget the rest of it."""
+    try:
+        return lost_suffix.play(run, say)
+    except (RuntimeError, TimeoutError) as problem:
+        return {"partition": "none", "acknowledged_and_lost": 0, "noticed_ms": 0, "observed": {}, "violations": [{"kind": "lost_suffix", "what": f"it could not be played: {problem}"}]}
+
+
 def say(text):
     print(f"  faults     {text}", flush=True)
 
@@ -367,7 +375,7 @@ def main(arguments):
             run.drive(options.schedule)
             say("the schedule is over; checking")
             checked = run.check()
-            negative = lost_suffix.play(run, say) if options.full and not options.phase or negative_only else {}
+            negative = play_negative(run) if options.full and not options.phase or negative_only else {}
             summary = summarize(run, checked, negative)
         finally:
             if run.load and run.load.poll() is None:
