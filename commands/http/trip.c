@@ -11,9 +11,24 @@
 
 #define ZONES "/usr/share/zoneinfo" /* Debian's tzdata, which its Postgres uses too */
 
-/* Is it a zone of the database on this machine? right/ holds zones that count leap seconds: Postgres takes none of them. */
+/* What Debian lays beside the zones, and is none: localtime is another zone on each machine, right/ counts leap seconds, which Postgres does not. */
+static bool is_name_of_the_machine(bt_str name)
+{
+    static const char *const names[] = { "localtime", "posixrules", "Factory" }, *const folders[] = { "right/", "posix/" };
+    for (size_t i = 0; i < BT_COUNT_OF(names); i++)
+        if (bt_str_is(name, names[i]))
+            return true;
+    for (size_t i = 0; i < BT_COUNT_OF(folders); i++)
+        if (name.size > strlen(folders[i]) && memcmp(name.at, folders[i], strlen(folders[i])) == 0)
+            return true;
+    return false;
+}
+
+/* Is it a zone of the database on this machine? */
 static bool is_zone(bt_str name)
 {
+    if (is_name_of_the_machine(name))
+        return false;
     char path[sizeof ZONES + 80], magic[4] = { 0 };
     snprintf(path, sizeof path, ZONES "/" BT_STR_FMT, BT_STR_ARG(name));
     int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -21,7 +36,7 @@ static bool is_zone(bt_str name)
         return errno != ENOENT && errno != ENOTDIR && errno != ENAMETOOLONG;
     bool zone = read(fd, magic, sizeof magic) == (ssize_t)sizeof magic && memcmp(magic, "TZif", sizeof magic) == 0;
     close(fd);
-    return zone && strncmp(path, ZONES "/right/", sizeof ZONES + 6) != 0;
+    return zone;
 }
 
 /* A trip in a zone that nobody knows could be sold and never be shown: its local times cannot be told. Called after the decider has

@@ -15,10 +15,14 @@ BERTH = TOP / "build" / os.environ.get("BERTH_PRESET", "dev") / "bin/berth"
 KAFKA = os.environ.get("BERTH_KAFKA", "")
 
 
-def berth(*arguments, status=0, kafka=KAFKA):
-    done = subprocess.run([BERTH, *arguments, "--kafka.bootstrap.servers", kafka], capture_output=True, text=True, timeout=600)
+def berth_words(*arguments, status=0):
+    done = subprocess.run([BERTH, *arguments], capture_output=True, text=True, timeout=600)
     assert done.returncode == status, f"berth {arguments}: {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done.stdout, done.stderr
+
+
+def berth(*arguments, status=0, kafka=KAFKA):
+    return berth_words(*arguments, "--kafka.bootstrap.servers", kafka, status=status)
 
 
 def append(topic, *records):
@@ -110,6 +114,13 @@ def test_without_a_broker_every_verb_ends_and_says_so(arguments):
     began = time.monotonic()
     _, said = berth(*arguments, "--timeout-ms", "2000", status=3, kafka="127.0.0.1:1")
     assert "broker" in said and time.monotonic() - began < 120
+
+
+@pytest.mark.parametrize("group, verbs", [("log", ["tail", "verify", "stats"]), ("topics", ["create", "check"]), ("import", ["gtfs"])])
+def test_a_group_without_a_verb_shows_its_verbs(group, verbs):
+    for said, asked in [(berth_words(group, "--help", status=0)[0], True), (berth_words(group, status=2)[1], False)]:
+        assert [line.split()[:2] for line in said.splitlines()] == [[group, verb] for verb in verbs], asked
+    assert "berth --help" in berth_words("nothing", "--help", status=2)[1]
 
 
 @pytest.mark.parametrize("arguments, word", [(("log", "nothing"), "no"), (("log", "tail", "--limit", "x"), "limit"), (("log", "tail", "--nonsense"), "nonsense"),

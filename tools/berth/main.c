@@ -18,14 +18,25 @@ static const bt_setting COMMON[] = {
     { "timeout_ms", BT_SETTING_I64, offsetof(cli_common, timeout_ms), "10000", "how long to wait for one answer of a broker or server", .min = 100, .max = 600000 },
 };
 
+/* A line for each verb of the group; NULL: of all. Returns how many. */
+static size_t print_verbs(FILE *to, const char *group)
+{
+    size_t count = 0;
+    for (size_t i = 0; cli_verbs[i] != NULL; i++) {
+        char call[64];
+        if (group != NULL && strcmp(cli_verbs[i]->group, group) != 0)
+            continue;
+        snprintf(call, sizeof call, "%s %s %s", cli_verbs[i]->group, cli_verbs[i]->name, cli_verbs[i]->words);
+        fprintf(to, "  %-22s %s\n", call, cli_verbs[i]->about);
+        count++;
+    }
+    return count;
+}
+
 static void print_usage(FILE *to)
 {
     fprintf(to, "berth - looks at a log of Berth, checks it, and brings things in.\n\nUsage: berth GROUP VERB [--setting=value ...] [ARGUMENT ...]\n\n");
-    for (size_t i = 0; cli_verbs[i] != NULL; i++) {
-        char call[64];
-        snprintf(call, sizeof call, "%s %s %s", cli_verbs[i]->group, cli_verbs[i]->name, cli_verbs[i]->words);
-        fprintf(to, "  %-22s %s\n", call, cli_verbs[i]->about);
-    }
+    print_verbs(to, NULL);
     fprintf(to, "\n"
                 "berth GROUP VERB --help teaches one of them, with examples. Where Kafka is: --kafka.bootstrap.servers=HOST:PORT, or\n"
                 "BERTH_KAFKA_BOOTSTRAP_SERVERS in the environment; ./dev berth ... sets it to the stack of this clone.\n\n"
@@ -175,6 +186,20 @@ static int run(const cli_verb *verb, int argc, char **argv)
     return status;
 }
 
+/* No verb has these words. A group alone, or with --help, is shown what it has. Returns an exit status. */
+static int explain_words(int argc, char **argv)
+{
+    bool asks = argc > 2 && (strcmp(argv[2], "--help") == 0 || strcmp(argv[2], "-h") == 0 || strcmp(argv[2], "help") == 0);
+    bool names_verb = argc > 2 && argv[2][0] != '-' && !asks;
+    if (names_verb)
+        fprintf(stderr, "berth: there is no \"%s %s\"; berth --help lists what there is\n", argv[1], argv[2]);
+    else if (print_verbs(asks ? stdout : stderr, argv[1]) == 0)
+        fprintf(stderr, "berth: there is no \"%s\"; berth --help lists what there is\n", argv[1]);
+    else
+        return asks ? CLI_OK : CLI_USAGE;
+    return CLI_USAGE;
+}
+
 int main(int argc, char **argv)
 {
     if (argc == 1 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
@@ -187,11 +212,8 @@ int main(int argc, char **argv)
     }
     int words = 0;
     const cli_verb *verb = find_verb(argc, argv, &words);
-    if (verb == NULL) {
-        fprintf(stderr, "berth: there is no \"%s%s%s\"; berth --help lists what there is\n", argv[1], argc > 2 && argv[2][0] != '-' ? " " : "",
-            argc > 2 && argv[2][0] != '-' ? argv[2] : "");
-        return CLI_USAGE;
-    }
+    if (verb == NULL)
+        return explain_words(argc, argv);
     argv[words] = argv[0];
     return run(verb, argc - words, argv + words);
 }

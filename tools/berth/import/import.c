@@ -65,8 +65,7 @@ static void open_trip(importing *import, bt_http_client *client, bt_arena *arena
     if (!answered) {
         atomic_store(&import->given_up, true);
         note_failure(import, id, 0, bt_str_of(err.message));
-    }
-    else if (answer.status == 201 && !bt_http_answer_header(&answer, "Idempotent-Replayed", &replayed))
+    } else if (answer.status == 201 && !bt_http_answer_header(&answer, "Idempotent-Replayed", &replayed))
         atomic_fetch_add(&import->opened, 1);
     else if (answer.status == 201 || answer.status == 409)
         atomic_fetch_add(&import->there, 1);
@@ -254,6 +253,7 @@ bool import_gtfs(const import_options *options, import_result *ret_result, bt_er
         ret_result->trips_opened = atomic_load(&import.opened);
         ret_result->trips_there_already = atomic_load(&import.there);
         ret_result->trips_failed = atomic_load(&import.given_up) ? (int64_t)import.list_count - ret_result->trips_opened - ret_result->trips_there_already : atomic_load(&import.failed);
+        ret_result->given_up = atomic_load(&import.given_up);
         ret_result->repeats = atomic_load(&import.repeats);
         ret_result->seconds = (double)(bt_clock_monotonic_us() - started_us) / 1e6;
     }

@@ -15,7 +15,7 @@ typedef struct import_options {
     const char *as_of;    /* it is moved to the day after this one; NULL: today */
     int32_t days;
     int32_t concurrency;  /* requests under way at once, 1 to 64 */
-    bool json, progress;
+    bool progress;
 } import_options;
 
 #define IMPORT_TOLD_MAX 10 /* of the trips left out, as many are told of one by one */
@@ -24,6 +24,7 @@ typedef struct import_options {
 typedef struct import_result {
     int64_t trips_opened, trips_there_already, trips_failed, trips_skipped, repeats;
     double seconds;
+    bool given_up; /* nobody answered: the trips that failed were not all tried */
     char first_failure[512];
     struct { char trip[84]; char reason[512]; } told[IMPORT_TOLD_MAX]; /* trips of the feed that were left out: id, and where, what and what to do */
     int32_t told_count, told_of; /* told_of: how many trips of the feed there are in all to tell of */

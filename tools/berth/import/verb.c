@@ -68,7 +68,7 @@ static int run_gtfs(const cli_call *call)
 {
     const gtfs_options *from = call->options;
     import_options options = { .feed = call->arguments[0], .api = from->api, .seats = from->seats, .date = text_or_null(from->date), .as_of = text_or_null(from->as_of),
-        .days = (int32_t)from->days, .concurrency = (int32_t)from->concurrency, .json = from->common.json, .progress = call->progress };
+        .days = (int32_t)from->days, .concurrency = (int32_t)from->concurrency, .progress = call->progress };
     import_result result = { .first_failure = "" };
     bt_err err;
     if (!import_gtfs(&options, &result, &err))
@@ -77,6 +77,8 @@ static int run_gtfs(const cli_call *call)
         print_json(&result);
     else
         print_text(&result);
+    if (result.given_up)
+        return CLI_TROUBLE;
     return result.trips_failed > 0 || result.trips_skipped > 0 ? CLI_FOUND : CLI_OK;
 }
 
@@ -90,7 +92,8 @@ const cli_verb import_gtfs_verb = {
             "  berth import gtfs feed.zip                                            one day, tomorrow\n"
             "  berth import gtfs feed.zip --date 2026-11-23 --days 7 --seats 'A:standard:20x2+2,S:standing:30'\n\n"
             "A trip that cannot be sold as the feed has it is left out, and told of with its id, the line and what to do; the others are opened.\n\n"
-            "Exit status 0: every trip is open; 1: some were left out, or were not taken (the first is told; run it again); 2: the feed or the call is wrong.\n",
+            "Exit status 0: every trip is open; 1: some were left out, or were not taken (the first is told; run it again); 2: the feed or the call is wrong;\n"
+            "3: nobody answered, and the import gave up.\n",
     .word_count = 1,
     .options_size = sizeof(gtfs_options),
     .settings = SETTINGS,
