@@ -1,7 +1,5 @@
 # gateway - nginx in front of both servers: one URL, reads to one side, orders to the other.
 
-GATEWAY_READY_S=10
-
 gateway_start() {
     local folder=$STATE/gateway user= began=$SECONDS
     mkdir -p "$folder" || disk_complain "the folder $folder cannot be made"
@@ -11,7 +9,7 @@ gateway_start() {
         "$TOP/infra/gateway/nginx.conf" > "$folder/nginx.conf" || disk_complain "the gateway's settings cannot be written"
     # -e: the log that is opened before the settings are read would otherwise be /var/log/nginx/error.log.
     process_start gateway "$(gateway_program)" -p "$folder" -e stderr -c "$folder/nginx.conf"
-    wait_until gateway $GATEWAY_READY_S gateway port_listener "$PORT_API" || process_died gateway
+    wait_until gateway $PROCESS_READY_S gateway port_listener "$PORT_API" || process_died gateway
     say_done gateway "$(status_address gateway)" "$began"
 }
 

@@ -3,7 +3,6 @@
 # The jars are fetched once into .../kafka/jars. Maven's own repository lies in the state folder while it works and goes away after
 # that, so nothing is left in ~/.m2; its settings (mirrors, proxies) are the user's own.
 
-KAFKA_READY_S=60
 KAFKA_JVM="-Xms256m -Xmx512m -XX:+UseSerialGC"
 
 kafka_folder() { echo "$STATE/kafka"; }
@@ -52,7 +51,7 @@ kafka_start() {
     # shellcheck disable=SC2086
     process_start kafka java $KAFKA_JVM "-Dlog4j2.configurationFile=$TOP/infra/kafka/log4j2.properties" \
         -cp "$folder/jars/*" kafka.Kafka "$folder/server.properties"
-    wait_until kafka $KAFKA_READY_S kafka kafka_is_ready || process_died kafka
+    wait_until kafka $PROCESS_READY_S kafka kafka_is_ready || process_died kafka
     say_done kafka "$KAFKA" "$began"
 }
 

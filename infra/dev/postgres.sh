@@ -3,7 +3,6 @@
 # Postgres refuses to run as root, so root lends it to the user postgres that Debian's package makes. A clone in /root is closed to
 # that user; then the server keeps one capability of root's, to pass through folders that it may not list.
 
-POSTGRES_READY_S=30
 POSTGRES_BIN=${BERTH_POSTGRES_BIN:-/usr/lib/postgresql/15/bin}
 POSTGRES_USER=postgres
 
@@ -40,7 +39,7 @@ postgres_start() {
     process_start postgres "${POSTGRES_AS[@]}" "$POSTGRES_BIN/postgres" -D "$folder/data" -p "$PORT_POSTGRES" \
         -c "hba_file=$folder/pg_hba.conf" -c "config_file=$folder/postgresql.conf" $(postgres_speed)
     cd "$TOP"
-    wait_until postgres $POSTGRES_READY_S postgres "$POSTGRES_BIN/pg_isready" -q -h 127.0.0.1 -p "$PORT_POSTGRES" || process_died postgres
+    wait_until postgres $PROCESS_READY_S postgres "$POSTGRES_BIN/pg_isready" -q -h 127.0.0.1 -p "$PORT_POSTGRES" || process_died postgres
     say_done postgres "$POSTGRES" "$began"
 }
 

@@ -3,7 +3,8 @@
 # A pid file holds the pid, the time at which that process began and the id of this boot: a number that the kernel has given
 # to somebody else in the meantime does not fit, so it is never signalled.
 
-PROCESS_STOP_S=30 # the patience with which a process may finish its work before it is killed
+PROCESS_READY_S=240 # how long a part may take until it is ready. One that ends before is told at once; a busy machine needs its time
+PROCESS_STOP_S=60   # the patience with which a process may finish its work before it is killed; the servers end by themselves within 30
 
 # process_began PID: its start time in clock ticks since boot; fails when it is gone, or a zombie. A zombie with further threads is not gone:
 # after a SIGKILL the first thread may be dead while others, that hold its ports, still die, and who starts then finds them taken.
@@ -52,7 +53,7 @@ process_start() {
         shift
         exec "$@"' bash "$RUN/$name.pid" "$@" < /dev/null >> "$LOGS/$name.log" 2>&1 7>&- 9>&- &
     disown
-    for tries in {1..50}; do
+    for tries in {1..400}; do
         [ ! -e "$RUN/$name.pid" ] || return 0
         sleep 0.05
     done

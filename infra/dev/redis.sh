@@ -1,14 +1,12 @@
 # redis - a Redis of our own, its append-only file under the state folder.
 
-REDIS_READY_S=20
-
 redis_start() {
     local folder=$STATE/redis began=$SECONDS
     mkdir -p "$folder" || disk_complain "the folder $folder cannot be made"
     { cat "$TOP/infra/redis/redis.conf" && printf 'port %s\ndir "%s"\n' "$PORT_REDIS" "$folder"; } > "$folder/redis.conf" ||
         disk_complain "Redis' settings cannot be written"
     process_start redis redis-server "$folder/redis.conf"
-    wait_until redis $REDIS_READY_S redis redis_is_ready || process_died redis
+    wait_until redis $PROCESS_READY_S redis redis_is_ready || process_died redis
     say_done redis "$REDIS" "$began"
 }
 

@@ -3,8 +3,6 @@
 # The file says where this stack's parts are. Environment variables named BERTH_<SECTION>_<KEY> reach the servers unchanged and win over
 # the file, so whatever a server can be told, `BERTH_... ./dev up` tells it.
 
-SERVER_READY_S=60
-
 server_binary() { echo "$TOP/build/$PRESET/bin/$(server_program "$1")"; }
 
 server_program() {
@@ -44,7 +42,7 @@ server_start() {
     mkdir -p "$STATE/$name" && (umask 077 && server_settings "$name" > "$STATE/$name.conf") || disk_complain "the settings of $name cannot be written"
     # These three are ./dev's own; a server would ask what section STATE is.
     process_start "$name" env -u BERTH_STATE -u BERTH_PORT_BASE -u BERTH_PRESET -u BERTH_INSTALL -u BERTH_DEV_THROWAWAY "$binary" --config "$STATE/$name.conf"
-    wait_until "$name" $SERVER_READY_S "$name" server_is_ready "$name" || server_complain "$name"
+    wait_until "$name" $PROCESS_READY_S "$name" server_is_ready "$name" || server_complain "$name"
     say_done "$name" "$(status_address "$name")" "$began"
 }
 
@@ -54,7 +52,7 @@ server_is_ready() { curl -fsS -m 2 -o /dev/null "http://127.0.0.1:$(server_admin
 server_complain() {
     local reason
     if process_alive "$1" && reason=$(curl -sS -m 2 "http://127.0.0.1:$(server_admin_port "$1")/readyz" 2>/dev/null) && [ -n "$reason" ]; then
-        die "$1 runs but is not ready after $SERVER_READY_S s: $(tr -d '\n' <<< "$reason" | cut -c 1-300)" "Its log: ./dev logs $1"
+        die "$1 runs but is not ready after $PROCESS_READY_S s: $(tr -d '\n' <<< "$reason" | cut -c 1-300)" "Its log: ./dev logs $1"
     fi
     process_died "$1"
 }

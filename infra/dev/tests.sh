@@ -98,7 +98,7 @@ tests_python() {
     if ! cmp -s "$TOP/tests/requirements.txt" "$venv/requirements.txt"; then
         rm -rf "$venv"
         "$python" -m venv "$venv" > "$LOGS/python.log" 2>&1 || disk_complain "no Python environment can be made: $(say_last_line "$LOGS/python.log")" "Debian's package python3-venv brings it"
-        step python "$LOGS/python.log" "$venv/bin/pip" install --no-cache-dir -r "$TOP/tests/requirements.txt" ||
+        step python "$LOGS/python.log" "$venv/bin/pip" install --no-cache-dir --progress-bar off -r "$TOP/tests/requirements.txt" ||
             disk_complain "tests/requirements.txt could not be installed: $(grep -m 1 ERROR "$LOGS/python.log")" "Is PyPI, or the mirror in pip.conf, to be reached? (the log: $LOGS/python.log)"
         cp "$TOP/tests/requirements.txt" "$venv/requirements.txt"
         say_done python "tests/requirements.txt installed" "$began"
@@ -142,7 +142,7 @@ tests_check_sanitizers() {
 # tests_close BEGAN: one line in pytest's form, counted from what ctest and pytest wrote, and an exit status that agrees with it.
 tests_close() {
     local passed failed skipped
-    read -r passed failed skipped < <(python3 "$TOP/infra/dev/count-results" "$STATE"/results/*.xml)
+    read -r passed failed skipped < <(python3 "$TOP/infra/dev/count-results" "$STATE/results")
     printf '======= %s passed, %s failed, %s skipped in %d.00s (%d:%02d) =======\n' "$passed" "$failed" "$skipped" \
         $((SECONDS - $1)) $(((SECONDS - $1) / 60)) $(((SECONDS - $1) % 60))
     [ -z "$TESTS_FAILED" ] || { say "failed:$TESTS_FAILED"; exit 1; }
