@@ -88,6 +88,8 @@ struct bt_owner {
     int64_t end_asked, end_after; /* on the timer; end_after: not before (back-off) */
     int64_t end_target;    /* fold to here; -1: not known */
     int32_t low_ends;
+    bool unreadable;       /* the reader stopped while the end was being asked for; it is told where to go on a second later */
+    int64_t unreadable_at;
     uint64_t recheck_attempt; /* open since before the end was asked in OWNING; 0: none */
     int32_t conflicts;     /* pipelines dropped in a row without a proof */
     int32_t takeovers_lost;

@@ -320,6 +320,8 @@ static int64_t next_on_timer(const bt_owner *owner)
         next = earlier(next, owner->end_asked + ASK_AGAIN_US > owner->end_after ? owner->end_asked + ASK_AGAIN_US : owner->end_after);
     if (reading && !owner->end_awaited && owner->end_target < 0)
         next = earlier(next, owner->end_after);
+    if (owner->unreadable)
+        next = earlier(next, owner->unreadable_at + ASK_AGAIN_US);
     if (owner->phase == BT_OWNER_OWNING && owner->gives_way_until > owner->timer)
         next = earlier(next, owner->gives_way_until);
     return next;

@@ -156,6 +156,8 @@ void bt_owner_on_producer_lost(bt_owner *owner, int64_t now_us);
 /* Records as read, below the high watermark, in order. Borrowed until return. */
 void bt_owner_on_records(bt_owner *owner, const bt_record *records, size_t record_count, int64_t now_us);
 void bt_owner_on_log_end(bt_owner *owner, uint64_t request, int64_t end_offset, int64_t now_us);
+/* The reader has stopped: its place is not in the log, or what is there cannot be read. It is told where to read again, at most once a second. */
+void bt_owner_on_unreadable(bt_owner *owner, int64_t now_us);
 /* record NULL: it could not be read; the command is told UNAVAILABLE. */
 void bt_owner_on_fetched(bt_owner *owner, uint64_t request, const bt_record *record, int64_t now_us);
 void bt_owner_on_tick(bt_owner *owner, int64_t now_us);      /* time-outs, deadlines, barriers; at bt_owner_next_tick_us or before */

@@ -265,9 +265,29 @@ void bt_owner_on_log_end(bt_owner *owner, uint64_t request, int64_t end_offset, 
     owner_at_end(owner);
 }
 
+/* Who asks for the end already goes on asking: to begin anew would forget how often the log was told to end too early, and the alarm would never come. */
+void bt_owner_on_unreadable(bt_owner *owner, int64_t now_us)
+{
+    owner_clock(owner, now_us);
+    if (owner_reads_to_end(owner)) {
+        owner->unreadable = true;
+        owner->unreadable_at = owner->timer;
+    } else if (owner->phase == BT_OWNER_FOLLOWING || owner->phase == BT_OWNER_YIELDED) {
+        bt_owner_on_follow(owner, !owner->hollow, now_us);
+    } else {
+        bt_owner_on_revoked(owner, now_us);
+        bt_owner_on_assigned(owner, now_us);
+    }
+}
+
 /* Asks again for an end that did not come, reads again what did not come, and ends a back-off. */
 void owner_recover_tick(bt_owner *owner)
 {
+    if (owner->unreadable && owner->timer >= owner->unreadable_at + ASK_AGAIN_US) {
+        owner->unreadable = false;
+        if (owner->phase != BT_OWNER_IDLE && owner->phase != BT_OWNER_READ_ONLY)
+            owner->outputs.read_from(owner->outputs.context, owner->read_next);
+    }
     bool reading = owner_reads_to_end(owner);
     bool rechecking = owner->phase == BT_OWNER_OWNING && owner->recheck_attempt != 0;
     if (!reading && !rechecking)

@@ -92,20 +92,13 @@ static void on_end(void *context, int32_t partition, uint64_t request, int64_t e
     }
 }
 
-/* The position is not in the log: shorter than what was proved. Reading anew asks for its end, which tells the owner so. */
+/* The position is not in the log, which is then perhaps shorter than what was proved. Asking for its end tells the owner so. */
 static void on_broken(void *context, int32_t partition, const bt_err *err)
 {
     bt_slot *slot = &((bt_node *)context)->slots[partition];
     bt_log_error("reader.broken", F_I64("partition", partition), F_ERR(err));
     slot->reading = false;
-    int64_t now_us = bt_clock_realtime_us();
-    bt_owner_phase phase = bt_owner_phase_of(slot->owner);
-    if (phase == BT_OWNER_FOLLOWING || phase == BT_OWNER_YIELDED) {
-        bt_owner_on_follow(slot->owner, bt_owner_has_state(slot->owner), now_us);
-        return;
-    }
-    bt_owner_on_revoked(slot->owner, now_us);
-    bt_owner_on_assigned(slot->owner, now_us);
+    bt_owner_on_unreadable(slot->owner, bt_clock_realtime_us());
 }
 
 static void on_fetched(void *context, int32_t partition, const bt_record *records, size_t record_count)

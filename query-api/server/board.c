@@ -49,39 +49,47 @@ void qa_board_free(qa_board *board)
 bt_str qa_board_kind(const qa_board *board) { return board->kind; }
 int32_t qa_board_partition_count(const qa_board *board) { return board->partition_count; }
 
-static bool has_reached(const qa_board *board, int source, const qa_wait *wait, bool *ret_stopped)
+static bool has_reached(const qa_board *board, int source, const qa_wait *wait)
 {
-    bool reached = true;
     for (size_t i = 0; i < wait->token_count; i++) {
         const qa_token *token = &wait->tokens[i];
-        bool known = token->partition < board->counts[source];
-        const qa_position *position = &board->positions[source][token->partition];
-        if (known && position->next_offset > token->offset)
-            continue;
-        reached = false;
-        *ret_stopped = *ret_stopped || (known && position->stopped);
+        if (token->partition >= board->counts[source] || board->positions[source][token->partition].next_offset <= token->offset)
+            return false;
     }
-    return reached;
+    return true;
+}
+
+/* Also of a partition that got there before it stopped: what it shows may hold records that the log has lost since, and whoever sends a
+ * position wants to build on what it says. */
+static bool names_stopped(const qa_board *board, const qa_wait *wait)
+{
+    for (size_t i = 0; i < wait->token_count; i++) {
+        for (int source = 0; source < QA_SOURCE_COUNT; source++) {
+            if (wait->tokens[i].partition < board->counts[source] && board->positions[source][wait->tokens[i].partition].stopped)
+                return true;
+        }
+    }
+    return false;
 }
 
 /* What a wait's outcome is now; PARKED: it goes on waiting. */
 static qa_wait_outcome judged(const qa_board *board, const qa_wait *wait, int64_t now_us)
 {
-    bool any_reached = false, all_reached = true, stopped = false;
+    bool any_reached = false, all_reached = true;
     for (size_t i = 0; i < wait->token_count; i++)
         if (board->partition_count > 0 && wait->tokens[i].partition >= board->partition_count)
             return QA_WAIT_NO_PARTITION;
+    if (names_stopped(board, wait))
+        return QA_WAIT_STOPPED;
     for (int source = 0; source < QA_SOURCE_COUNT; source++) {
         if ((wait->needs >> source & 1) == 0 || !board->is_up[source])
             continue;
-        bool reached = has_reached(board, source, wait, &stopped);
+        bool reached = has_reached(board, source, wait);
         any_reached = any_reached || reached;
         all_reached = all_reached && reached;
     }
     if (any_reached && (all_reached || now_us >= wait->grace_mono_us))
         return QA_WAIT_REACHED;
-    if (stopped && !any_reached)
-        return QA_WAIT_STOPPED;
     return now_us >= wait->deadline_mono_us ? (any_reached ? QA_WAIT_REACHED : QA_WAIT_TIMED_OUT) : QA_WAIT_PARKED;
 }
 

@@ -26,7 +26,7 @@ typedef enum qa_wait_outcome {
     QA_WAIT_REACHED,
     QA_WAIT_PARKED,       /* the callback will be called, once */
     QA_WAIT_TIMED_OUT,
-    QA_WAIT_STOPPED,      /* a partition that it waits for is not read any further */
+    QA_WAIT_STOPPED,      /* a partition that it names is not read any further, however far it got */
     QA_WAIT_NO_PARTITION, /* the log has no such partition */
     QA_WAIT_FULL,         /* too many wait already */
     QA_WAIT_ENDED,        /* the program stops */

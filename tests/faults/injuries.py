@@ -9,7 +9,8 @@ To add a kind: write its generator, add @kind, and name it in a phase of schedul
 import os
 import shutil
 
-WAIT_MAX_S = 60
+WAIT_MAX_S = 120
+ZOMBIE_AFTER = 20  # records that a node appends before it stops itself
 FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
 KINDS = {}
 
@@ -80,6 +81,31 @@ def node_leave(run, chance, for_s):
     yield from leave(run, name)
     yield for_s
     run.cluster.start(name)
+
+
+@kind
+def node_zombie(run, chance, for_s):
+    """A node stops itself when it has decided and not yet appended (commands/server/stop_hook.h), others take its partitions over, and it wakes up: what it
+    had in hand is appended by a zombie, as surely as a pause at any moment may miss that."""
+    name = owner(run, chance)
+    node = run.cluster[name]
+    yield name
+    yield from leave(run, name)
+    run.cluster.extra_settings[name] = {"test.stop_at": "decided", "test.stop_after": ZOMBIE_AFTER}
+    run.cluster.extra_environment[name] = {"BERTH_TEST_HOOKS": "1"}
+    run.cluster.start(name)
+    del run.cluster.extra_settings[name], run.cluster.extra_environment[name]
+    yield node.stopped_itself
+    others = [other.name for other in run.cluster.nodes() if other is not node]
+    yield lambda: {partition for other in others for partition in run.owned(other)} == set(range(run.cluster.partitions))
+    yield for_s
+    # And the network sends it once more: a copy of what was void already.
+    for broker in run.cluster.brokers():
+        run.cluster.proxy(broker.name).set("copies", clients=name)
+    run.cluster.resume(name)
+    yield 1.0
+    for broker in run.cluster.brokers():
+        run.cluster.proxy(broker.name).clear("copies")
 
 
 @kind
@@ -238,7 +264,7 @@ def proxied(name):
     return kind(injury)
 
 
-for proxy_fault in ("delay", "duplicate", "reorder", "lost_ack", "reset", "slice"):
+for proxy_fault in ("delay", "duplicate", "reorder", "lost_ack", "reset", "slice", "nameless"):
     proxied(proxy_fault)
 
 

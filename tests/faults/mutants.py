@@ -5,10 +5,10 @@ build must not be.
 
 One broker, two nodes, one projector; both nodes own every partition at once (each has a consumer group of its own), so that they lose races all the
 time. Meanwhile a node is paused and wakes up, nodes are killed and come back, the broker stands still for longer than an append may wait, and the proxy
-before it loses answers, sends copies, and lets appends land long after they were given up.
-What is not here needs a log that loses records (the negative phase of ./dev faults, and tests/model) or a turn of events too rare for half a minute;
-NOT_HERE says so for each, and the simulation (tests/sim) catches all of them.
+before it loses answers, sends copies, and lets appends land long after they were given up. RECIPES are for mutants that such a crowd hides.
+NOT_HERE says what cannot be shown by a server in a short run, and why; the simulation (tests/sim) catches all of them.
 """
+import dataclasses
 import json
 import os
 import pathlib
@@ -25,6 +25,7 @@ from .check import run as checking
 from .parts import TOP, Server, wait_until
 
 RUN_S, LOAD_STOP_S, STOP_S, CATCH_UP_S, LINEAR_S = 32, 60, 20, 20, 60
+CLIENTS, LATE_S = 16, 60
 PROGRAMS = {"berth-commands": "berth-commands-mutant", "berth-projections": "berth-projections-mutant"}
 NOT_HERE = {
     "no_comparison": "shows only when a log changes what it acknowledged: the simulation",
@@ -32,7 +33,36 @@ NOT_HERE = {
     "lost_suffix_ignored": "shows only when Kafka loses acknowledged records: the simulation and the negative phase",
     "old_acceptance": "shows only after berth log accept-loss: the simulation",
     "accepted_not_forgotten": "shows only after berth log accept-loss: the simulation",
+    "void_copy_settles": "shows only when a copy of a record lands before its parent does, and a node has one append under way at a time, in order: the simulation",
+    "resend_confirms": "shows only when a leader is cut off within the milliseconds in which its followers have a record and it does not know so yet: the simulation",
 }
+
+
+@dataclasses.dataclass
+class Recipe:
+    """Faults of the proxy that are on for a while, off for a while, and so on, while one node owns a partition at a time; nothing else happens."""
+
+    why: str
+    rules: list
+    on_s: float
+    off_s: float = 2.0
+    rounds: int = 2
+    nodes: int = 2
+    settings: dict = dataclasses.field(default_factory=dict)
+    clients: int = CLIENTS
+    timeout_s: float = 3.0
+
+
+LATE = {"apis": "Produce", "then": "hang", "anonymous": True}
+RECIPES = {
+    "settle_without_barrier": Recipe(
+        "an append lands after it was given up as often as the owner tries, and the head still stands where it was: nothing else lands earlier",
+        [("stray", {**LATE, "ms": 18000})], on_s=26.0, rounds=1, nodes=1, settings={"node.command_timeout_ms": 17000}, clients=8, timeout_s=20.0),
+    "proof_across_generations": Recipe(
+        "an append and its second copy land in turn, and the report of the second is faster than the reading of it, while a third waits for its own",
+        [("stray", {**LATE, "probability": 0.5, "ms": 1050, "jitter_ms": 300}), ("delay", {"apis": "Produce", "direction": "to_broker", "ms": 150, "jitter_ms": 150}),
+         ("delay", {"apis": "Fetch", "direction": "to_client", "ms": 60})], on_s=14.0),
+}  # fmt: skip
 
 
 def names(folder):
@@ -43,27 +73,22 @@ def names(folder):
     return found
 
 
-# Mutants that a crowd hides: with few clients the head stands still long enough for a late append to become valid. One owner, and strays most of the time.
-QUIET = ("settle_without_barrier", "void_copy_settles", "resend_confirms", "proof_across_generations")
-STRAY = {"apis": "Produce", "probability": 0.4, "ms": 1100, "jitter_ms": 1500, "anonymous": True}
-
-
 class Trial:
     """One mutant's short life. dead: parts that ended by themselves, which is a way to be caught, too."""
 
-    def __init__(self, mutant, run, net, preset, seed, linear, seconds):
+    def __init__(self, mutant, run, net, preset, seed, linear, seconds, recipe=None):
         self.mutant, self.run, self.seed, self.linear, self.seconds = mutant, pathlib.Path(run) / mutant, seed, linear, seconds
         shutil.rmtree(self.run, ignore_errors=True)
-        built = TOP / "build" / preset / "bin"
-        self.cluster = clusters.Cluster(self.run, net, brokers=1, nodes=2, projectors=1, preset=preset, proxy=clusters.find_proxy(), programs={name: built / other for name, other in PROGRAMS.items()})
+        built, self.recipe = TOP / "build" / preset / "bin", RECIPES.get(recipe or mutant)
+        self.cluster = clusters.Cluster(self.run, net, brokers=1, nodes=self.recipe.nodes if self.recipe else 2, projectors=1, preset=preset, proxy=clusters.find_proxy(), programs={name: built / other for name, other in PROGRAMS.items()})
         of_projector = mutant.startswith("projector_")
         for part in self.cluster.parts.values():
             if isinstance(part, Server):
                 applies = mutant if part.program in PROGRAMS and (part.program == "berth-projections") == of_projector else "none"
                 self.cluster.extra_environment[part.name] = {"BERTH_MUTANT": applies} if part.program in PROGRAMS else {}
-        self.quiet = mutant in QUIET
         for node in self.cluster.nodes():
-            self.cluster.extra_settings[node.name] = {"node.group": "berth" if self.quiet else f"berth-{node.name}", "append.message_timeout_ms": 1000, "node.command_timeout_ms": 4000, "snapshot.every": 300}
+            self.cluster.extra_settings[node.name] = {"node.group": "berth" if self.recipe else f"berth-{node.name}", "append.message_timeout_ms": 1000,
+                                                      "node.command_timeout_ms": 4000, "snapshot.every": 300, **(self.recipe.settings if self.recipe else {})}  # fmt: skip
             node.ready_s = 20
         self.dead, self.digests = [], self.run / "results/digests.jsonl"
 
@@ -93,26 +118,34 @@ class Trial:
     def start_load(self):
         where = self.cluster.describe()
         nodes = [word for name, url in where["nodes"].items() for word in ("--node", f"{name}={url.removeprefix('http://')}")]
-        clients, pause = ("5", "0.1,0.6") if self.quiet else ("16", "0.02,0.08")
-        argv = [sys.executable, "-m", "faults.clients", *nodes, "--pause", pause, "--query", where["query"].removeprefix("http://"), "--history", str(self.run / "history"), "--clients", clients,
-                "--seconds", str(self.seconds + 120), "--seed", str(self.seed), "--partitions", str(self.cluster.partitions), "--timeout", "3"]  # fmt: skip
+        clients, timeout_s = (self.recipe.clients, self.recipe.timeout_s) if self.recipe else (CLIENTS, 3.0)
+        argv = [sys.executable, "-m", "faults.clients", *nodes, "--query", where["query"].removeprefix("http://"), "--history", str(self.run / "history"), "--clients", str(clients),
+                "--seconds", str(self.seconds + 120), "--seed", str(self.seed), "--partitions", str(self.cluster.partitions), "--timeout", str(timeout_s)]  # fmt: skip
         with open(self.run / "logs/load.log", "w") as log:
             load = subprocess.Popen(argv, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": str(TOP / "tests")})
-        wait_until(lambda: load.poll() is not None or len(list((self.run / "history").glob("run-client-*.jsonl"))) == int(clients), 150, "the load begins")
+        wait_until(lambda: load.poll() is not None or len(list((self.run / "history").glob("run-client-*.jsonl"))) == clients, 150, "the load begins")
         if load.poll() is not None:
             self.dead.append("no trip could be opened: " + (self.run / "logs/load.log").read_text()[-200:])
         return load
 
     def torment(self):
-        """The same for every mutant: a share of the time for each trouble, and quiet between."""
+        """The same for every mutant without a recipe: a share of the time for each trouble, and quiet between."""
         troubles = (self.pause_node, self.lost_answers, self.strays, self.kill_node, self.pause_broker, self.strays, self.copies, self.kill_other)
         cluster, share = self.cluster, self.seconds / len(troubles)
-        if self.quiet:
-            troubles = (self.late, self.late, self.kill_node, self.late, self.lost_answers, self.late, self.kill_other, self.late)
+        if self.recipe:
+            troubles = (self.cook,) * self.recipe.rounds
         for trouble in troubles:
             trouble(cluster, share)
             self.look_for_dead()
             self.collect()
+
+    def cook(self, cluster, _):
+        proxy = cluster.proxy("broker1").proxy
+        rules = [proxy.set(fault, **what) for fault, what in self.recipe.rules]
+        time.sleep(self.recipe.on_s)
+        for rule in rules:
+            proxy.clear(rule)
+        time.sleep(self.recipe.off_s)
 
     def collect(self):
         admins = {node.name: f"http://{node.address('admin')}" for node in self.cluster.nodes() if node.state == "running"}
@@ -130,11 +163,6 @@ class Trial:
     def strays(self, cluster, share):
         """Appends that overtake each other, and some that land seconds after everybody has given them up."""
         self.proxied(cluster, share, "reorder")
-
-    def late(self, cluster, share):
-        rule = cluster.proxy("broker1").proxy.set("stray", **STRAY)
-        time.sleep(share)
-        cluster.proxy("broker1").proxy.clear(rule)
 
     def copies(self, cluster, share):
         self.proxied(cluster, share, "duplicate")
@@ -172,7 +200,8 @@ class Trial:
                 part.start()
 
     def freeze(self):
-        """The log stands still while it is compared."""
+        """The log stands still while it is compared: what the proxy still has in hand lands before."""
+        wait_until(lambda: all(one.proxy.counters()["late"]["waiting"] == 0 for one in self.cluster.proxies.by_broker.values()), LATE_S, "the proxy has nothing left")
         for node in self.cluster.nodes():
             if node.state != "stopped":
                 node.stop(seconds=STOP_S)
@@ -195,14 +224,17 @@ def run(options, linear, say=print):
     if unknown := set(chosen) - set(known):
         raise ValueError(f"there is no mutant {', '.join(unknown)}: --mutant list names them")
     verdicts = []
-    for name in chosen:
-        trial = Trial(name, pathlib.Path(options.run) / "mutants", network.Loopback(options.base), options.preset, options.seed, linear, options.seconds or RUN_S)
+    # The sound build goes through every recipe too: what a recipe finds must be the mutant's doing.
+    trials = [(name, recipe) for name in chosen for recipe in ([None, *RECIPES] if name == "none" else [None])]
+    for name, recipe in trials:
+        trial = Trial(name, pathlib.Path(options.run) / "mutants", network.Loopback(options.base), options.preset, options.seed, linear, options.seconds or RUN_S, recipe)
         try:
             verdict = verdict_of(trial, trial.go())
         except (RuntimeError, TimeoutError, OSError, subprocess.SubprocessError) as failure:
             verdict = {"mutant": name, "caught": False, "by": {}, "died": [], "takeovers": 0, "voids": {}, "operations": 0, "as_wanted": False, "failure": str(failure)[:500]}
+        verdict["recipe"] = recipe
         verdicts.append(verdict)
-        say(f"{'as wanted' if verdict['as_wanted'] else 'NOT AS WANTED':14} {name:28} {'caught by ' + json.dumps(verdict['by']) if verdict['caught'] else 'not caught'}"
+        say(f"{'as wanted' if verdict['as_wanted'] else 'NOT AS WANTED':14} {name + (f' ({recipe})' if recipe else ''):28} {'caught by ' + json.dumps(verdict['by']) if verdict['caught'] else 'not caught'}"
             + (f" died: {verdict['died']}" if verdict["died"] else "") + (f" THE RUN FAILED: {verdict['failure']}" if "failure" in verdict else "") + f"  ({verdict['takeovers']} takeovers, voids {json.dumps(verdict['voids'])})")  # fmt: skip
     out = pathlib.Path(options.run) / "mutants/verdicts.json"
     out.write_text(json.dumps(verdicts, indent=1))

@@ -8,6 +8,7 @@ nftables in the namespace of whoever shall not hear: packets are dropped without
 import ctypes
 import os
 import shutil
+import socket
 import subprocess
 
 CLONE_NEWNS, CLONE_NEWNET = 0x00020000, 0x40000000
@@ -19,6 +20,29 @@ def split(name):
     """("broker", 2) of broker2; ("query", 0) of query."""
     kind = name.rstrip("0123456789")
     return kind, int(name[len(kind):] or 0)
+
+
+PORTS = 200  # of a run on loopback
+EPHEMERAL = 32768  # from here on the kernel gives ports to whoever connects
+
+
+def free_base(base):
+    """The first base from this one on whose ports nobody listens on now."""
+    while base + PORTS < EPHEMERAL:
+        if all(is_free(port) for port in range(base, base + PORTS)):
+            return base
+        base += PORTS
+    raise RuntimeError("there are no 200 free ports in a row: BERTH_FAULTS_PORT_BASE says where to look")
+
+
+def is_free(port):
+    with socket.socket() as tried:
+        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            tried.bind(("127.0.0.1", port))
+            return True
+        except OSError:
+            return False
 
 
 class Loopback:
@@ -78,7 +102,13 @@ class Namespaces(Loopback):
 
     @staticmethod
     def is_possible():
-        return os.geteuid() == 0 and all(shutil.which(tool) for tool in ("ip", "nft", "unshare", "nsenter"))
+        """Tried in a process of its own: root in a container may lack any of these rights."""
+        if os.geteuid() != 0 or not all(shutil.which(tool) for tool in ("ip", "nft", "unshare", "nsenter")):
+            return False
+        script = ("mount --make-rprivate / && ip link set lo up && ip link add berth type bridge && ip link add one type veth peer name two && "
+                  "echo 'table inet faults { chain input { type filter hook input priority 0; ip saddr 10.77.0.2 drop; }; }' | nft -f - && "
+                  "mount -t tmpfs -o size=1m try /mnt && unshare --net true")  # fmt: skip
+        return subprocess.run(["unshare", "--net", "--mount", "sh", "-c", script], stdin=subprocess.DEVNULL, capture_output=True, timeout=30).returncode == 0
 
     def host(self, name):
         kind, index = split(name)

@@ -39,9 +39,11 @@ def parse(arguments):
     parser.add_argument("--preset", default=os.environ.get("BERTH_PRESET", "release"))
     parser.add_argument("--run", default=STATE / "last")
     parser.add_argument("--network", choices=("namespaces", "loopback"), default="namespaces" if network.Namespaces.is_possible() else "loopback")
-    parser.add_argument("--base", type=int, default=int(os.environ.get("BERTH_FAULTS_PORT_BASE", 38000)))
+    parser.add_argument("--base", type=int, default=int(os.environ.get("BERTH_FAULTS_PORT_BASE", 29200)))
     options = parser.parse_args(arguments)
     options.form = "full" if options.full else "short"
     if options.seed is None:
         options.seed = int(time.time()) % 1000000
+    if options.network == "loopback" or options.mutant:
+        options.base = network.free_base(options.base)
     return options

@@ -100,6 +100,13 @@ class Part:
         self.send(signal.SIGSTOP)
         self.state = "paused"
 
+    def stopped_itself(self):
+        """Has it raised SIGSTOP? From then on it counts as paused."""
+        self.ensure_alive()
+        if self.state == "running" and pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T":
+            self.state = "paused"
+        return self.state == "paused"
+
     def resume(self):
         if self.state == "paused":
             self.send(signal.SIGCONT)

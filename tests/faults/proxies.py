@@ -11,9 +11,11 @@ from .proxy.control import Proxy
 FAULTS = {
     "delay": [("delay", {"ms": 30, "jitter_ms": 150, "direction": "both"})],
     "duplicate": [("duplicate", {"apis": "Produce", "probability": 0.2}), ("replay", {"apis": "Produce", "probability": 0.1, "ms": 200, "jitter_ms": 800, "anonymous": True})],
-    "reorder": [("reorder", {"apis": "Produce", "probability": 0.3, "ms": 500}), ("stray", {"apis": "Produce", "probability": 0.05, "ms": 500, "jitter_ms": 2500, "anonymous": True})],
+    "copies": [("replay", {"apis": "Produce", "ms": 300, "anonymous": True})],
+    "reorder": [("reorder", {"probability": 0.05, "ms": 500}), ("stray", {"apis": "Produce", "probability": 0.2, "ms": 500, "jitter_ms": 2500, "anonymous": True})],
     "lost_ack": [("lose_answer", {"apis": "Produce", "probability": 0.3, "then": "close"})],
     "reset": [("reset", {"probability": 0.05, "direction": "both"})],
+    "nameless": [("nameless", {"probability": 0.2, "limit": 3})],
     "slice": [("slice", {"gap_us": 100, "slice_bytes": 256, "direction": "both"})],
 }
 

@@ -10,6 +10,7 @@ from .injuries import KINDS
 
 FULL_S, SHORT_S = 480, 60
 SETTLE_S = 2  # at the end of a phase nothing new begins
+BESIDES_S = {"node_zombie": 6.0}  # what a kind takes besides the time that is named: for its slot, and nothing else
 
 
 @dataclasses.dataclass
@@ -33,8 +34,8 @@ NEEDS_NAMESPACES = {"cut_nodes_from_each_other", "cut_brokers", "cut_projector",
 # name: (seconds, what it is for, [(kind, shortest, longest)])
 FULL = {
     "calm": (20, "nothing is broken: what the figures of the other phases are to be held against", []),
-    "owners": (45, "owners paused past their session, killed, told to leave", [
-        ("node_pause", 0.5, 1.0), ("node_pause", 3.0, 4.0), ("node_kill", 1.0, 2.0), ("node_leave", 0.5, 1.0), ("node_pause", 4.0, 5.0), ("node_kill", 2.0, 3.0)]),
+    "owners": (60, "owners paused past their session, stopped between deciding and appending, killed, told to leave", [
+        ("node_pause", 0.5, 1.0), ("node_zombie", 0.5, 1.0), ("node_pause", 3.0, 4.0), ("node_kill", 1.0, 2.0), ("node_leave", 0.5, 1.0), ("node_pause", 4.0, 5.0), ("node_kill", 2.0, 3.0)]),
     "storm": (20, "nodes leave, die and come back in quick turn", [("node_storm", 12.0, 14.0)]),
     "readers": (40, "projectors, query API, Postgres and Redis paused and killed", [
         ("projector_pause", 1.0, 2.0), ("projector_kill", 0.5, 1.5), ("query_pause", 0.5, 1.5), ("query_kill", 0.3, 1.0),
@@ -46,9 +47,9 @@ FULL = {
         ("cut_node_from_brokers", 2.0, 4.0), ("cut_node_deaf", 2.0, 4.0), ("cut_node_mute", 2.0, 4.0), ("cut_nodes_from_each_other", 2.0, 3.0),
         ("cut_brokers", 3.0, 5.0), ("cut_projector", 2.0, 3.0)]),
     "cut leader": (30, "a leader keeps its nodes and loses its followers", [("cut_leader", 8.0, 9.0), ("cut_leader", 4.0, 5.0)]),
-    "network": (50, "the proxy before a broker delays, duplicates, reorders, loses acknowledgements, resets in a frame, sends byte by byte", [
+    "network": (50, "the proxy before a broker delays, duplicates, reorders, loses acknowledgements, resets in a frame, sends byte by byte, takes producers' names away", [
         ("proxy_lost_ack", 2.0, 3.0), ("proxy_delay", 3.0, 4.0), ("proxy_duplicate", 3.0, 4.0), ("proxy_reorder", 3.0, 4.0), ("proxy_reset", 3.0, 4.0),
-        ("proxy_slice", 3.0, 4.0), ("proxy_lost_ack", 3.0, 4.0)]),
+        ("proxy_slice", 3.0, 4.0), ("proxy_nameless", 2.0, 3.0), ("proxy_lost_ack", 3.0, 4.0)]),
     "clocks": (40, "a node's clock jumps by an hour, forward and back", [("clock_forward", 3.0, 4.0), ("clock_back", 4.0, 5.0)]),
     "snapshots": (40, "torn, bit-flipped and stale snapshots, and a full disk for them", [
         ("snapshot_torn", 0.5, 1.0), ("snapshot_flipped", 0.5, 1.0), ("snapshot_stale", 0.5, 1.0), ("snapshot_full", 3.0, 4.0)]),
@@ -57,10 +58,11 @@ MIX_S = 40  # a quarter of it quiet
 MIX = ["node_pause", "node_pause", "node_kill", "node_leave", "projector_kill", "query_kill", "postgres_kill", "redis_kill", "broker_kill", "broker_pause", "cut_node_deaf",
        "cut_node_from_brokers", "cut_brokers", "cut_nodes_from_each_other", "proxy_lost_ack", "proxy_delay", "proxy_reset", "proxy_duplicate"]  # fmt: skip
 SHORT = {
-    "calm": (5, "nothing is broken", []),
-    "owners": (16, "an owner paused past its session, one killed, one told to leave", [("node_pause", 2.5, 3.0), ("node_kill", 0.5, 1.0), ("node_leave", 0.2, 0.5)]),
-    "readers": (9, "a projector and Redis killed", [("projector_kill", 0.3, 0.5), ("redis_kill", 0.3, 0.5)]),
-    "brokers": (11, "a broker killed", [("broker_kill", 0.5, 1.0)]),
+    "calm": (4, "nothing is broken", []),
+    "owners": (23, "an owner paused past its session, one that wakes up as a zombie, one killed, one told to leave", [
+        ("node_pause", 2.5, 3.0), ("node_zombie", 0.3, 0.5), ("node_kill", 0.5, 1.0), ("node_leave", 0.2, 0.5)]),
+    "readers": (7, "a projector and Redis killed", [("projector_kill", 0.3, 0.5), ("redis_kill", 0.3, 0.5)]),
+    "brokers": (7, "a broker killed", [("broker_kill", 0.5, 1.0)]),
     "network": (10, "a node that hears no broker; lost acknowledgements", [("cut_node_deaf", 2.0, 2.5), ("proxy_lost_ack", 2.0, 2.5)]),
     "snapshots": (9, "torn snapshots", [("snapshot_torn", 0.3, 0.5)]),
 }
@@ -96,12 +98,12 @@ def in_turn(chance, length, kinds):
     """Each has a slot of its own, as long as it needs."""
     if not kinds:
         return []
-    faults, spare = [], max(0.0, length - SETTLE_S - sum(longest for _, _, longest in kinds)) / len(kinds)
+    faults, spare = [], max(0.0, length - SETTLE_S - sum(longest + BESIDES_S.get(kind, 0) for kind, _, longest in kinds)) / len(kinds)
     at = 0.3
     for kind, shortest, longest in kinds:
         at += chance.uniform(0, 0.3 * spare)
         faults.append(Fault(kind, round(at, 2), round(chance.uniform(shortest, longest), 2), ""))
-        at += longest + 0.7 * spare
+        at += longest + BESIDES_S.get(kind, 0) + 0.7 * spare
     return faults
 
 

@@ -78,7 +78,6 @@ class Watch:
         """Those that servers count; the checker finds the rest in the topics and histories."""
         events = count_events(self.cluster)
         return {
-            "takeovers": self.total("berth_takeovers_total"),
             "yields": self.total("berth_yields_total"),
             "key_hits": self.total("berth_key_hits_total"),
             "forwarded": self.total("berth_forwarded_total"),

@@ -12,7 +12,7 @@ import time
 import uuid
 
 import pytest
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from conftest import TOP, Api, wait_until
@@ -388,6 +388,22 @@ def test_a_replay_is_recognised_unless_it_is_anonymous(place):
         wait_until(lambda: len(place.outcomes()) > seen, 30, "the broker answers the replay")
         assert place.effects("replay") == before + 1
         assert place.values(topic) == ["warm"] + ["a"] * copies
+
+
+def test_a_produce_without_its_producers_name_is_appended_and_missing_in_the_sequence(place):
+    topic, sender = place.topic(), Sender(place)
+    sender.warm(topic)
+    before = place.effects("nameless")
+    place.proxy.set("nameless", clients="node1", limit=1)
+    send_one_by_one(sender, topic, ["a"])
+    sender.send(topic, "b")
+    try:
+        fate = str(sender.wait_report("b"))
+    except KafkaException as fatal:
+        fate = str(fatal)
+    assert "OUT_OF_ORDER_SEQUENCE" in fate or "FATAL" in fate, f"the broker waits for a's number, and this producer has used it: {fate}"
+    assert place.effects("nameless") == before + 1
+    assert place.values(topic) == ["warm", "a"]
 
 
 # --- Berth's own log ---

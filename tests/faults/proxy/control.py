@@ -16,6 +16,7 @@ A client is named by its client.id. rule.h says what the faults are; in short, w
     reorder      ms=1000, overtakers=1                     waits until frames of other connections have passed it
     stray        ms=100, jitter_ms=0, then="close"|"hang", anonymous=False    a Produce that arrives later, on another connection
     replay       ms=100, jitter_ms=0, anonymous=False      a Produce that arrives as well later, on another connection
+    nameless                                               a Produce without its producer's id: it is missing in that producer's sequence
     black_hole   then="deliver"|"drop"                     no probability, no limit
 and all of them clients="*", brokers="*", apis="*" (a name or a list), direction="to_broker"|"to_client"|"both", probability=1.0, limit=N.
 stray and replay with ms=-1 wait for release(). anonymous=True takes the producer's id out, so that the broker appends what it would have recognised.
@@ -24,7 +25,7 @@ import json
 import socket
 import subprocess
 
-FAULTS = ("delay", "throttle", "slice", "reset", "lose_answer", "duplicate", "reorder", "stray", "replay", "black_hole")
+FAULTS = ("delay", "throttle", "slice", "reset", "lose_answer", "duplicate", "reorder", "stray", "replay", "nameless", "black_hole")
 
 
 class Proxy:

@@ -161,6 +161,10 @@ static void afflict(link *l, direction d, piece *made, rule *r)
         made->overtakers_left = r->overtakers;
         made->reorder_until_us = p->loop.now_us + 1000 * r->ms;
         break;
+    case FAULT_NAMELESS:
+        if (frame_produce_make_anonymous(made->at, made->size))
+            effect_count(&p->rules, FAULT_NAMELESS, &kind, made->api);
+        break;
     case FAULT_THROTTLE: /* these are states of a flow (may_go), or made where the frame is read */
     case FAULT_BLACK_HOLE:
     case FAULT_LOSE_ANSWER:

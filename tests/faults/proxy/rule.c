@@ -5,7 +5,7 @@
 
 static const char *const FAULT_NAMES[FAULT_COUNT] = {
     [FAULT_DELAY] = "delay", [FAULT_THROTTLE] = "throttle", [FAULT_SLICE] = "slice", [FAULT_RESET] = "reset", [FAULT_LOSE_ANSWER] = "lose_answer",
-    [FAULT_DUPLICATE] = "duplicate", [FAULT_REORDER] = "reorder", [FAULT_STRAY] = "stray", [FAULT_REPLAY] = "replay", [FAULT_BLACK_HOLE] = "black_hole",
+    [FAULT_DUPLICATE] = "duplicate", [FAULT_REORDER] = "reorder", [FAULT_STRAY] = "stray", [FAULT_REPLAY] = "replay", [FAULT_NAMELESS] = "nameless", [FAULT_BLACK_HOLE] = "black_hole",
 };
 static const char *const AFTERMATH_NAMES[AFTERMATH_COUNT] = { "close", "hang", "deliver", "drop" };
 
@@ -25,6 +25,7 @@ static const fault_words WORDS[FAULT_COUNT] = {
     [FAULT_REORDER] = { { "ms", "overtakers" }, true, false, false },
     [FAULT_STRAY] = { { "ms", "jitter_ms", "then", "anonymous" }, true, false, true },
     [FAULT_REPLAY] = { { "ms", "jitter_ms", "anonymous" }, true, false, true },
+    [FAULT_NAMELESS] = { { NULL }, true, false, true },
     [FAULT_BLACK_HOLE] = { { "then" }, true, true, false },
 };
 
@@ -109,7 +110,7 @@ static bool take_api(void *context, const char *name, bt_err *err)
 
 static bool read_apis(rule *r, const json_t *order, bt_err *err)
 {
-    if (r->kind == FAULT_STRAY || r->kind == FAULT_REPLAY) { /* nothing else is written to a log */
+    if (r->kind == FAULT_STRAY || r->kind == FAULT_REPLAY || r->kind == FAULT_NAMELESS) { /* nothing else is written to a log */
         r->apis[API_PRODUCE] = true;
         return json_object_get(order, "apis") == NULL || (json_is_string(json_object_get(order, "apis")) && strcmp(json_string_value(json_object_get(order, "apis")), "Produce") == 0) ||
                bt_fail(err, BT_ERR_INPUT, 0, "%s is for Produce only: leave apis out", FAULT_NAMES[r->kind]);

@@ -26,6 +26,7 @@ typedef enum fault_kind {
     FAULT_REORDER,     /* the frame waits, ms at most, until overtakers frames like it, of other connections to its broker, were before it */
     FAULT_STRAY,       /* a Produce is not forwarded, but sent later on a connection of the proxy's own; the client's one is reset or hangs */
     FAULT_REPLAY,      /* a Produce is forwarded, and sent once more later on a connection of the proxy's own */
+    FAULT_NAMELESS,    /* a Produce goes on without its producer's id: appended and acknowledged, and then missing in that producer's sequence */
     FAULT_BLACK_HOLE,  /* frames stay in the proxy until the rule is cleared; then they arrive (then: deliver) or die with a reset (drop) */
     FAULT_COUNT
 } fault_kind;

@@ -90,6 +90,38 @@ static void a_follower__of_a_log_that_lost_its_end__raises_the_alarm(void **stat
     assert_string_equal(self->alarm, "log.lost");
 }
 
+/* With every read the reader finds its place gone once more, sooner than the end is told often enough to be believed. */
+static void a_log_that_lost_its_end__whose_reader_breaks_again_and_again__raises_the_alarm_all_the_same(void **state)
+{
+    stage *self = *state;
+    bt_owner_on_follow(self->owner, true, self->now_us);
+    stage_settle(self);
+    self->delivered = (int64_t)--self->log_count;
+    for (int i = 0; i < 40; i++) {
+        bt_owner_on_unreadable(self->owner, self->now_us);
+        stage_answer_end(self);
+        stage_pass(self, 1000000);
+        if (i == 3)
+            bt_owner_on_assigned(self->owner, self->now_us); /* by a group that knows nothing of it */
+    }
+    THEN_PHASE(self, BT_OWNER_READ_ONLY);
+    assert_string_equal(self->alarm, "log.lost");
+}
+
+static void a_reader_that_breaks_while_the_end_is_asked_for__reads_again_a_second_later(void **state)
+{
+    stage *self = *state;
+    bt_owner_on_assigned(self->owner, self->now_us);
+    bt_owner_on_unreadable(self->owner, self->now_us);
+    self->read_from = -1;
+    stage_pass(self, 500000);
+    assert_int_equal(self->read_from, -1);
+    stage_pass(self, 500000);
+    assert_int_equal(self->read_from, 0);
+    stage_settle(self);
+    THEN_PHASE(self, BT_OWNER_OWNING);
+}
+
 /* Another's takeover that came second: true in what it claims, and void. */
 static void knock(stage *self)
 {
@@ -144,6 +176,8 @@ int main(void)
         OF_ANOTHER(a_follower_that_is_assigned__reads_one_record_again__and_knows_all_keys),
         OF_ANOTHER(a_follower_without_state__knows_owner_and_head__and_holds_nothing),
         OF_ANOTHER(a_follower__of_a_log_that_lost_its_end__raises_the_alarm),
+        OF_ANOTHER(a_log_that_lost_its_end__whose_reader_breaks_again_and_again__raises_the_alarm_all_the_same),
+        OF_ANOTHER(a_reader_that_breaks_while_the_end_is_asked_for__reads_again_a_second_later),
         OF_ANOTHER(an_owner_whose_partition_is_wanted__holds_back_for_a_while__and_then_yields_with_what_waits),
         OF_ANOTHER(an_owner_that_gave_way_for_nothing__goes_on__and_gives_way_again_after_a_second_only),
     };

@@ -94,6 +94,23 @@ static void a_read__whose_time_is_over__is_told_so_at_the_next_publication(void 
     qa_board_free(board);
 }
 
+static void a_read__of_a_partition_that_has_stopped__is_refused_however_far_it_got(void **unused)
+{
+    qa_board *board = qa_board_new(BT_STR("trip"), 4);
+    publish(board, QA_SOURCE_POSTGRES, 10);
+    qa_position redis[2] = { { .next_offset = 10 }, { .next_offset = 10 } }; /* it knows nothing of stopping */
+    qa_board_publish(board, QA_SOURCE_REDIS, true, redis, 2);
+    reader self;
+    reader_init(&self, QA_NEEDS_POSTGRES, 1, 5, 1000);
+    assert_int_equal(qa_board_wait(board, &self.wait), QA_WAIT_STOPPED);
+    reader_init(&self, QA_NEEDS_REDIS, 1, 5, 1000);
+    assert_int_equal(qa_board_wait(board, &self.wait), QA_WAIT_STOPPED);
+    reader_init(&self, QA_NEEDS_POSTGRES | QA_NEEDS_REDIS, 0, 5, 1000);
+    assert_int_equal(qa_board_wait(board, &self.wait), QA_WAIT_REACHED);
+    qa_board_end(board);
+    qa_board_free(board);
+}
+
 static void a_read__that_can_never_be_served__is_refused_at_once(void **unused)
 {
     qa_board *board = qa_board_new(BT_STR("trip"), 1);
@@ -166,6 +183,7 @@ int main(void)
         cmocka_unit_test(a_read__of_a_later_position__is_woken_when_it_is_published_and_not_before),
         cmocka_unit_test(a_read__that_either_source_can_answer__waits_for_the_slower_one_within_its_grace_only),
         cmocka_unit_test(a_read__whose_time_is_over__is_told_so_at_the_next_publication),
+        cmocka_unit_test(a_read__of_a_partition_that_has_stopped__is_refused_however_far_it_got),
         cmocka_unit_test(a_read__that_can_never_be_served__is_refused_at_once),
         cmocka_unit_test(many_threads__that_wait_while_positions_move__are_each_answered_once),
     };
