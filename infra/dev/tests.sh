@@ -12,7 +12,7 @@ tests_usage() {
     cat << 'TEXT'
 usage: ./dev test [PART...]
 
-  unit golden sim fuzz tidy ...   the C tests of that folder of tests/ (a ctest label)
+  unit golden sim model fuzz ...  the C tests of that folder of tests/ (a ctest label)
   integration                     the real parts and servers, by C and by pytest
   faults                          the short fault run, and the tests of its parts; the full one is ./dev faults --full
   integration/NAME                one file: integration/test_smoke.py, or an expression of pytest -k

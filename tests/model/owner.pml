@@ -245,8 +245,11 @@ inline tidy() {
     do
     :: i_ <= IDS ->
         if
-        :: HAS(committed, i_) -> sent = sent & ~(1 << i_)
-        :: !HAS(committed, i_) && par[i_] == UNREACHABLE -> sent = sent & ~(1 << i_); report[i_] = 0
+        :: HAS(committed, i_) || par[i_] == UNREACHABLE -> sent = sent & ~(1 << i_)
+        :: else
+        fi;
+        if
+        :: !HAS(committed, i_) && par[i_] == UNREACHABLE && !IN_A_PIPE(i_) -> report[i_] = 0
         :: else
         fi;
         id_ = 0;
@@ -556,6 +559,9 @@ inline owner_steps(o) {
     /* a client that waits no longer, or a node that gives the command up: nothing of it is in flight or open */
     :: call[CALL(1, o)] == WAITS -> d_step { answer_not_applied(1, o); skip }
     :: call[CALL(2, o)] == WAITS -> d_step { answer_not_applied(2, o); skip }
+#if COMMANDS > 2
+    :: call[CALL(3, o)] == WAITS -> d_step { answer_not_applied(3, o); skip }
+#endif
     :: crashes < CRASHES -> d_step { crashes++; restart(o); skip }
     fi
 }
@@ -660,7 +666,13 @@ active proctype world()
         :: HAS(CALLED, CALL(1, 1)) && call[CALL(1, 1)] == NONE -> d_step { arrive(1, 1); skip }
         :: HAS(CALLED, CALL(2, 1)) && call[CALL(2, 1)] == NONE -> d_step { arrive(2, 1); skip }
 #endif
-        :: FULL || !(OPEN_CALL(2) || OPEN_CALL(3) || OPEN_CALL(4) || OPEN_CALL(5)) -> break
+#if COMMANDS > 2
+        :: HAS(CALLED, CALL(3, 0)) && call[CALL(3, 0)] == NONE -> d_step { arrive(3, 0); skip }
+#if OWNERS > 1
+        :: HAS(CALLED, CALL(3, 1)) && call[CALL(3, 1)] == NONE -> d_step { arrive(3, 1); skip }
+#endif
+#endif
+        :: FULL || !(OPEN_CALL(2) || OPEN_CALL(3) || OPEN_CALL(4) || OPEN_CALL(5) || OPEN_CALL(6) || OPEN_CALL(7)) -> break
         fi;
         d_step { tidy(); skip }
        }
