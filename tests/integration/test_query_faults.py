@@ -25,7 +25,7 @@ def test_redis_away__seat_maps_come_from_postgres_and_say_so(stack, api, query):
         booked(api, other, start="A", end="B", **seat("1", "1A"))
         assert api.post(f"/v1/trips/{other}/{what}", body).status_code == 200
     maps = [f"/v1/trips/{name}/seats{stretch}" for name in (trip, closed, cancelled) for stretch in ("", f"?from={name}.A&to={name}.B", f"?from={name}.B&to={name}.C")]
-    from_redis = [wait_until(lambda: (a := api.get(map_)).headers["Berth-Source"] == "redis" and a, 10, "Redis has it") for map_ in maps]
+    from_redis = [wait_until(lambda: (a := api.get(map_)).headers.get("Berth-Source") == "redis" and a, 60, "Redis has it") for map_ in maps]
     stack.kill("redis")
     for map_, before in zip(maps, from_redis):
         after = wait_until(lambda: (a := query.get(map_, fresh=False)).headers.get("Berth-Source") == "postgres" and a, 10, "Postgres answers")
@@ -89,7 +89,7 @@ def test_redis_hanging__answers_stay_quick(stack, api, query):
         assert query.get(path, fresh=False).headers["Berth-Source"] == "postgres"
     finally:
         stack.resume("redis")
-    wait_until(lambda: query.get(path, fresh=False).headers["Berth-Source"] == "redis", 30, "Redis is asked again")
+    wait_until(lambda: query.get(path, fresh=False).headers.get("Berth-Source") == "redis", 90, "Redis is asked again")
 
 
 def test_redis_emptied__seat_maps_stay_right(stack, api, query, redis):
@@ -121,7 +121,7 @@ def test_postgres_away__reads_are_refused_and_heal(stack, api, query):
     held(api, trip, "A", "B", **seat("1", "1A"))
     paths = (f"/v1/trips/{trip}", "/v1/stops", "/v1/customers/c1/bookings", "/v1/bookings/00000000000000000000000000000000")
     # An earlier test emptied Redis: while it is folded again, a trip that it does not have yet is answered from Postgres.
-    wait_until(lambda: api.get(f"/v1/trips/{trip}/seats").headers["Berth-Source"] == "redis", 60, "Redis has the trip")
+    wait_until(lambda: api.get(f"/v1/trips/{trip}/seats").headers.get("Berth-Source") == "redis", 90, "Redis has the trip")
     stack.kill("postgres")
     for path in paths:
         began = time.monotonic()
