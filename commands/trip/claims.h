@@ -64,6 +64,8 @@ static inline size_t claim_size(size_t place_count, size_t customer_size)
 
 /* The caller has saved the claims struct itself in undo; these save what it points to. */
 trip_claim *claims_find(const trip_claims *claims, bt_id id); /* NULL if there is none */
+/* Begins to load what a search for id will look at, while its caller does something else. */
+void claims_fetch(const trip_claims *claims, bt_id id);
 /* Adds a claim that is not there, held or booked or (from a snapshot, in the order of ending) ended. */
 trip_claim *claims_add(trip_claims *claims, const trip_claim *head, const place_code *places, bt_str customer, bt_undo *undo);
 /* A hold's new time, or 0: it is no hold any more. The caller has saved the claim. */

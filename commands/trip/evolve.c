@@ -112,6 +112,7 @@ static bool on_seats_held(trip_state *trip, bt_event event, bt_undo *undo, bt_er
         .place_count = (uint8_t)held->places_count };
     if (trip->status != TRIP_STATUS_OPEN)
         return contradicts(err, event, "the sale is closed");
+    claims_fetch(&trip->claims, held->hold);
     if (!read_stretch(trip, held->from, held->to, &head.on) || !read_places(trip, held->places, held->places_count, places))
         return contradicts(err, event, "no such stretch or places");
     if (held->customer.size > BT_NAME_MAX || held->expires_at <= 0)
