@@ -2,11 +2,13 @@
  *
  * It is the other half of the limit of book.*, and the rival of book.latency.*. Loopback brokers; ends after --seconds and 10 s.
  *   batch        --window records are handed over at once, all are awaited, then the next: the group commit of as many clients,
- *                by the settings of berth-commands (idempotent, acks=all, no linger, no compression)
- *   lone         one record, awaited, then the next: latency
+ *                as berth-commands does (idempotent, acks=all, no compression, and flushed: io/kafka/flusher.h)
+ *   pieces       the same without linger and flusher: librdkafka sends a batch in two pieces or more (docs/decisions/0013)
+ *   lone         one record, awaited, then the next: latency; without linger or flusher, which is quicker
  *   transaction  the same, each in a Kafka transaction of its own
  * Prints one JSON object; "measuring" and "measured" on stderr mark the interval, for who reads CPU times. */
 #include "core/memory.h"
+#include "io/kafka/flusher.h"
 
 #include <librdkafka/rdkafka.h>
 
@@ -19,7 +21,7 @@
 
 enum { VALUE_MAX = 65536, LATENCIES_MAX = 1 << 22, WAIT_MS = 10000 };
 
-typedef enum append_mode { MODE_BATCH, MODE_LONE, MODE_TRANSACTION } append_mode;
+typedef enum append_mode { MODE_BATCH, MODE_PIECES, MODE_LONE, MODE_TRANSACTION } append_mode;
 
 typedef struct options {
     const char *brokers, *topic;
@@ -33,6 +35,7 @@ typedef struct bench {
     rd_kafka_topic_t *topic;
     rd_kafka_queue_t *queue; /* reports; a pipe beside it tells of them, as in the server's loop */
     int pipe[2];
+    bt_flusher *flusher; /* of a batch */
     int64_t appended, failed;
     uint32_t *latencies;
     size_t latency_count;
@@ -66,7 +69,7 @@ static void connect_client(bench *b)
     set(conf, "bootstrap.servers", b->o.brokers);
     set(conf, "enable.idempotence", "true");
     set(conf, "acks", "all");
-    set(conf, "linger.ms", "0");
+    set(conf, "linger.ms", b->o.mode == MODE_BATCH ? "5" : "0");
     set(conf, "socket.nagle.disable", "true");
     set(conf, "message.timeout.ms", "10000");
     if (b->o.mode == MODE_TRANSACTION)
@@ -76,6 +79,7 @@ static void connect_client(bench *b)
     b->client = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof why);
     if (b->client == NULL || pipe(b->pipe) != 0)
         fail("producer", why);
+    b->flusher = b->o.mode == MODE_BATCH ? bt_flusher_new(b->client) : NULL;
     b->queue = rd_kafka_queue_get_main(b->client);
     rd_kafka_queue_io_event_enable(b->queue, b->pipe[1], "1", 1);
     b->topic = rd_kafka_topic_new(b->client, b->o.topic, NULL);
@@ -115,6 +119,8 @@ static void append_window(bench *b)
 {
     for (int i = 0; i < b->o.window; i++)
         produce(b, i * b->o.partitions / b->o.window);
+    if (b->flusher != NULL)
+        bt_flusher_flush(b->flusher);
     for (int left = b->o.window; left > 0;)
         left -= take_reports(b);
     b->appended += b->o.window;
@@ -167,10 +173,10 @@ static options read_options(int argc, char **argv)
         else if (strcmp(name, "--key") == 0) o.key_size = atoi(value);
         else if (strcmp(name, "--seconds") == 0) o.seconds = atoi(value);
         else if (strcmp(name, "--warmup") == 0) o.warmup = atoi(value);
-        else if (strcmp(name, "--mode") == 0) o.mode = strcmp(value, "lone") == 0 ? MODE_LONE : strcmp(value, "transaction") == 0 ? MODE_TRANSACTION : MODE_BATCH;
+        else if (strcmp(name, "--mode") == 0) o.mode = strcmp(value, "lone") == 0 ? MODE_LONE : strcmp(value, "pieces") == 0 ? MODE_PIECES : strcmp(value, "transaction") == 0 ? MODE_TRANSACTION : MODE_BATCH;
         else fail(name, "no such option; read the top of bench/append/append.c");
     }
-    if (o.mode != MODE_BATCH)
+    if (o.mode != MODE_BATCH && o.mode != MODE_PIECES)
         o.window = 1;
     if (o.window < 1 || o.window > 10000 || o.partitions < 1 || o.partitions > 64 || o.value_size < 1 || o.value_size > VALUE_MAX ||
         o.key_size < 1 || o.key_size > 255 || o.seconds < 1 || o.seconds > 600)

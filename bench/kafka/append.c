@@ -92,9 +92,9 @@ static void print(run *r, double seconds, double client_cpu, double broker_cpu)
     size_t n = r->sample_count;
     qsort(r->samples_us, n, sizeof *r->samples_us, compare);
     double count = n > 0 ? (double)n : 1;
-    printf("{\"partitions\":%d,\"clients\":%d,\"in_flight\":%d,\"linger_us\":%d,\"windows\":%d,\"records_per_second\":%.0f,\"p50_us\":%u,\"p99_us\":%u,"
+    printf("{\"partitions\":%d,\"clients\":%d,\"in_flight\":%d,\"windows\":%d,\"records_per_second\":%.0f,\"p50_us\":%u,\"p99_us\":%u,"
            "\"client_cpu_us\":%.2f,\"broker_cpu_us\":%.2f,\"errors\":%lld}\n",
-        o->partitions, o->clients, o->in_flight, o->linger_us, o->windows, (double)n / seconds, n > 0 ? r->samples_us[n / 2] : 0, n > 0 ? r->samples_us[n * 99 / 100] : 0,
+        o->partitions, o->clients, o->in_flight, o->windows, (double)n / seconds, n > 0 ? r->samples_us[n / 2] : 0, n > 0 ? r->samples_us[n * 99 / 100] : 0,
         client_cpu * 1e6 / count, broker_cpu * 1e6 / count, (long long)r->errors);
 }
 
@@ -111,7 +111,7 @@ int bench_append(bench_options *options)
     bt_wake wake;
     bt_err err;
     bt_kafka_config config = bench_config(options);
-    bt_producer_options producer = { .topic = options->topic, .in_flight_max = options->in_flight, .linger_us = options->linger_us };
+    bt_producer_options producer = { .topic = options->topic, .in_flight_max = options->in_flight };
     if (!bt_wake_init(&wake, &err) || !bt_producer_new(&config, &producer, &(bt_producer_outputs){ r, on_reports }, &wake, &r->producer, &err)) {
         fprintf(stderr, "%s\n", err.message);
         return 1;

@@ -6,7 +6,7 @@
 
 typedef struct bench_options {
     const char *servers, *topic;
-    int32_t partitions, in_flight, linger_us, clients, value_size, windows;
+    int32_t partitions, in_flight, clients, value_size, windows;
     double seconds;
     int broker_pid; /* 0: the broker's processor time is not known */
     bool hash, headers;

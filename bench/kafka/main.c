@@ -1,6 +1,6 @@
 /* main - bench_kafka append|read: one run, one JSON line.
  *
- *   bench_kafka append --kafka HOST:PORT --topic T --partitions P [--clients 256] [--in-flight 5] [--linger-us 0] [--windows 1] [--seconds 5]
+ *   bench_kafka append --kafka HOST:PORT --topic T --partitions P [--clients 256] [--in-flight 5] [--windows 1] [--seconds 5]
  *                      [--value 180] [--broker-pid PID] [--headers]
  *     With --headers each record carries the CloudEvents attributes and a traceparent, as with events.headers=cloudevents. As an owner appends: each client has one record under way; what comes while a partition's batch is in flight is its next batch
  *     (--windows of them at once). clients 1 is the lone client. Figures: records/s, p50 and p99 from append to report, processor
@@ -40,7 +40,7 @@ bt_kafka_config bench_config(bench_options *options)
 static bool read_options(bench_options *o, int argc, char **argv)
 {
     static const struct option OPTIONS[] = { { "kafka", 1, NULL, 'k' }, { "topic", 1, NULL, 't' }, { "partitions", 1, NULL, 'p' }, { "clients", 1, NULL, 'c' },
-        { "in-flight", 1, NULL, 'f' }, { "linger-us", 1, NULL, 'l' }, { "windows", 1, NULL, 'w' }, { "seconds", 1, NULL, 's' }, { "value", 1, NULL, 'v' },
+        { "in-flight", 1, NULL, 'f' }, { "windows", 1, NULL, 'w' }, { "seconds", 1, NULL, 's' }, { "value", 1, NULL, 'v' },
         { "broker-pid", 1, NULL, 'b' }, { "hash", 0, NULL, 'h' }, { "headers", 0, NULL, 'e' }, { "set", 1, NULL, 'x' }, { 0 } };
     bt_err err;
     for (int option; (option = getopt_long(argc, argv, "", OPTIONS, NULL)) != -1;) {
@@ -50,7 +50,6 @@ static bool read_options(bench_options *o, int argc, char **argv)
         case 'p': o->partitions = atoi(optarg); break;
         case 'c': o->clients = atoi(optarg); break;
         case 'f': o->in_flight = atoi(optarg); break;
-        case 'l': o->linger_us = atoi(optarg); break;
         case 'w': o->windows = atoi(optarg); break;
         case 's': o->seconds = atof(optarg); break;
         case 'v': o->value_size = atoi(optarg); break;

@@ -11,14 +11,14 @@ import os
 import pathlib
 import subprocess
 
-PARTITIONS, IN_FLIGHT, LINGERS_US = (1, 4, 16), (1, 5), (0, 2000, 5000)
+PARTITIONS, IN_FLIGHT = (1, 4, 16), (1, 5)
 
 
-def run(arguments, partitions, clients, in_flight, linger_us, windows=1):
+def run(arguments, partitions, clients, in_flight, windows=1):
     topic = f"bench.append.{partitions}"
     subprocess.run([arguments.bin / "berth", "topics", "create", "--topic", topic, "--partitions", str(partitions), "--kafka.bootstrap.servers", arguments.kafka],
                    check=True, stdout=subprocess.DEVNULL)  # fmt: skip
-    options = {"kafka": arguments.kafka, "topic": topic, "partitions": partitions, "clients": clients, "in-flight": in_flight, "linger-us": linger_us, "windows": windows,
+    options = {"kafka": arguments.kafka, "topic": topic, "partitions": partitions, "clients": clients, "in-flight": in_flight, "windows": windows,
                "seconds": arguments.seconds, "broker-pid": arguments.broker_pid}  # fmt: skip
     words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
     return json.loads(subprocess.run([arguments.bin / "bench_kafka", "append", *words], check=True, capture_output=True, text=True).stdout)
@@ -32,14 +32,14 @@ def main():
     parser.add_argument("--seconds", type=float, default=5)
     arguments = parser.parse_args()
     print(f"load average before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores\n")
-    print("| clients | partitions | in flight | linger ms | windows | records/s | p50 ms | p99 ms | client µs/record | broker µs/record |")
-    print("|---|---|---|---|---|---|---|---|---|---|")
-    runs = [(1, 1, in_flight, linger, 1) for in_flight in IN_FLIGHT for linger in LINGERS_US]
-    runs += [(256, partitions, in_flight, linger, 1) for partitions in PARTITIONS for in_flight in IN_FLIGHT for linger in LINGERS_US]
-    runs += [(256, partitions, 5, 0, windows) for partitions in PARTITIONS for windows in (2, 4)]
-    for clients, partitions, in_flight, linger, windows in runs:
-        found = run(arguments, partitions, clients, in_flight, linger, windows)
-        print(f"| {clients} | {partitions} | {in_flight} | {linger / 1000:g} | {windows} | {found['records_per_second']:,} | {found['p50_us'] / 1000:.2f} | "
+    print("| clients | partitions | in flight | windows | records/s | p50 ms | p99 ms | client µs/record | broker µs/record |")
+    print("|---|---|---|---|---|---|---|---|---|")
+    runs = [(1, 1, in_flight, 1) for in_flight in IN_FLIGHT]
+    runs += [(256, partitions, in_flight, 1) for partitions in PARTITIONS for in_flight in IN_FLIGHT]
+    runs += [(256, partitions, 5, windows) for partitions in PARTITIONS for windows in (2, 4)]
+    for clients, partitions, in_flight, windows in runs:
+        found = run(arguments, partitions, clients, in_flight, windows)
+        print(f"| {clients} | {partitions} | {in_flight} | {windows} | {found['records_per_second']:,} | {found['p50_us'] / 1000:.2f} | "
               f"{found['p99_us'] / 1000:.2f} | {found['client_cpu_us']:.1f} | {found['broker_cpu_us']:.1f} |", flush=True)  # fmt: skip
 
 

@@ -6,6 +6,7 @@
 
 #include "core/memory.h"
 #include "io/kafka/client.h"
+#include "io/kafka/flusher.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -29,6 +30,7 @@ struct bt_producer {
     rd_kafka_t *client; /* NULL while a new one cannot be made yet */
     rd_kafka_topic_t *topic;
     rd_kafka_queue_t *queue;
+    bt_flusher *flusher;
     bt_producer_outputs outputs;
     bt_wake *wake;
     bool fatal;               /* the client is beyond use; replaced by the next poll */
@@ -57,7 +59,14 @@ static bool client_open(bt_producer *producer, bt_err *err)
         rd_kafka_destroy(client);
         return bt_fail(err, BT_ERR_INPUT, 0, "'%s' is not a topic's name", producer->topic_name);
     }
+    bt_flusher *flusher = bt_flusher_new(client);
+    if (flusher == NULL) {
+        rd_kafka_topic_destroy(topic);
+        rd_kafka_destroy(client);
+        return bt_fail(err, BT_ERR_RETRY, 0, "the producer: no thread is to be had");
+    }
     producer->client = client;
+    producer->flusher = flusher;
     producer->topic = topic;
     producer->queue = rd_kafka_queue_get_main(client);
     producer->fatal = false;
@@ -70,6 +79,7 @@ static bool client_open(bt_producer *producer, bt_err *err)
 
 typedef struct retirement {
     rd_kafka_t *client;
+    bt_flusher *flusher;
     atomic_uint *abandoned;
 } retirement;
 
@@ -77,6 +87,7 @@ typedef struct retirement {
 static void *retire(void *argument)
 {
     retirement *old = argument;
+    bt_flusher_free(old->flusher);
     rd_kafka_purge(old->client, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT | RD_KAFKA_PURGE_F_NON_BLOCKING);
     rd_kafka_destroy(old->client);
     atomic_fetch_sub(old->abandoned, 1);
@@ -91,8 +102,9 @@ static void client_abandon(bt_producer *producer)
     rd_kafka_queue_destroy(producer->queue);
     rd_kafka_topic_destroy(producer->topic);
     retirement *old = bt_alloc(sizeof *old);
-    *old = (retirement){ producer->client, producer->abandoned };
+    *old = (retirement){ producer->client, producer->flusher, producer->abandoned };
     producer->client = NULL;
+    producer->flusher = NULL;
     atomic_fetch_add(producer->abandoned, 1);
     pthread_t thread;
     if (pthread_create(&thread, NULL, retire, old) == 0) {
@@ -104,16 +116,13 @@ static void client_abandon(bt_producer *producer)
 
 static bool options_set(rd_kafka_conf_t *conf, const bt_producer_options *options, bt_err *err)
 {
-    char linger[32];
-    int32_t linger_us = options->linger_us < 0 ? 0 : options->linger_us;
     int32_t in_flight = options->in_flight_max == 0 ? IN_FLIGHT_DEFAULT : options->in_flight_max;
     int32_t timeout = options->message_timeout_ms == 0 ? 10000 : options->message_timeout_ms;
     if (timeout < 1000 || timeout > 15000)
         return bt_fail(err, BT_ERR_INPUT, 0, "message timeout of %d ms: 1000 to 15000 are allowed; longer makes a zombie that appends late", timeout);
     if (in_flight < 1 || in_flight > 5)
         return bt_fail(err, BT_ERR_INPUT, 0, "%d requests in flight: 1 to 5 are allowed", in_flight);
-    snprintf(linger, sizeof linger, "%d.%03d", linger_us / 1000, linger_us % 1000);
-    return bt_kafka_conf_set(conf, "linger.ms", linger, err) && bt_kafka_conf_set_i64(conf, "max.in.flight", in_flight, err) &&
+    return bt_kafka_conf_set_i64(conf, "linger.ms", BT_FLUSHER_LINGER_MS, err) && bt_kafka_conf_set_i64(conf, "max.in.flight", in_flight, err) &&
            bt_kafka_conf_set_i64(conf, "message.timeout.ms", timeout, err) &&
            bt_kafka_conf_set_i64(conf, "message.max.bytes", BT_KAFKA_MESSAGE_BYTES_MAX, err) &&
            bt_kafka_conf_set_i64(conf, "queue.buffering.max.messages", BT_PRODUCER_OPEN_MAX + 1, err) &&
@@ -252,6 +261,8 @@ void bt_producer_append(bt_producer *producer, const bt_append *appends, size_t 
         if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
             refuse(producer, &appends[i], error);
     }
+    if (producer->flusher != NULL)
+        bt_flusher_flush(producer->flusher);
     if (producer->refused_count > refused_before && producer->wake != NULL)
         bt_wake_up(producer->wake);
 }

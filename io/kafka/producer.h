@@ -28,7 +28,6 @@ typedef struct bt_producer bt_producer;
 typedef struct bt_producer_options {
     const char *topic;
     int32_t message_timeout_ms; /* 10,000: how long librdkafka may try; 1,000 to 15,000, longer makes a zombie */
-    int32_t linger_us;          /* how long librdkafka waits for company: 0. The owner batches, so waiting again only costs */
     int32_t in_flight_max;      /* requests under way on a broker's connection: 1 to 5; 0: 1 */
     const char *compression;    /* none, lz4, zstd ...; NULL: none */
 } bt_producer_options;
