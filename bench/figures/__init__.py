@@ -8,4 +8,4 @@ A group is a module with
   run(bench)   yields Figure after Figure
 """
 
-GROUPS = ["codec", "fold", "book", "latency", "postgres", "replay", "restore", "memory", "query", "failover", "nodes"]
+GROUPS = ["codec", "fold", "book", "latency", "postgres", "replay", "restore", "memory", "query", "takeover", "failover", "nodes"]

@@ -25,7 +25,8 @@ class BenchCluster(Cluster):
     def __init__(self, bench, brokers, nodes):
         folder = os.path.join(bench.state, "cluster")
         shutil.rmtree(folder, ignore_errors=True)
-        super().__init__(folder, network.Loopback(bench.port_base + 400), brokers=brokers, nodes=nodes, projectors=0)
+        super().__init__(folder, network.Loopback(bench.port_base + 400), brokers=brokers, nodes=nodes, projectors=0,
+                         jars=os.path.join(bench.state, "kafka", "jars"))
         self.bench = bench
 
     def knows_topic(self, broker):
@@ -55,15 +56,17 @@ class BenchCluster(Cluster):
         return {int(key.split('partition="')[1].split('"')[0]) for key, value in rows.items() if key.startswith("berth_owner_phase") and value == 3}
 
     def wait_spread(self):
-        """Every partition has an owner, and every node owns one."""
-        end = time.monotonic() + READY_S
+        """Every partition has an owner, every node is ready and owns one, and a moment later the same one: nothing is on its way."""
+        end, before = time.monotonic() + READY_S, None
         while True:
-            owned = [self.owned(node.name) for node in self.nodes()]
-            if all(owned) and sum(len(each) for each in owned) == self.partitions:
+            ready, owned = all(node.is_ready() for node in self.nodes()), [self.owned(node.name) for node in self.nodes()]
+            spread = ready and all(owned) and sum(len(each) for each in owned) == self.partitions
+            if spread and owned == before:
                 return dict(zip((node.name for node in self.nodes()), owned))
             if time.monotonic() > end:
                 raise Unmeasured(f"the partitions are not spread: {owned}")
-            time.sleep(0.1)
+            before = owned if spread else None
+            time.sleep(0.25)
 
     def trips(self):
         return trips_at(self.url("node1"), self.partitions)

@@ -29,6 +29,11 @@ class Bench:
         self.running = set()
         self.children = []
 
+    def wants(self, name):
+        """Whether the figure of that name, or one below it, was asked for: a group may leave out what was not."""
+        names = self.options.names
+        return not names or any(name == wanted or name.startswith(wanted + ".") or wanted.startswith(name + ".") for wanted in names)
+
     # --- the stack ---
 
     def dev(self, *words, check=True):

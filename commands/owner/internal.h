@@ -102,7 +102,7 @@ struct bt_owner {
     bt_link queue, held, fetching; /* held: refusals and the like that no record confirms yet */
     bt_link fetch_queue;
     int32_t fetch_count;
-    uint64_t fetch_request, fetch_floor; /* requests up to the floor are of before a revocation */
+    uint64_t fetch_request;
     int64_t last_barrier;
 
     bt_slabs slabs;

@@ -173,8 +173,6 @@ static void answer_everyone(bt_owner *owner, bt_answer_kind queued_kind)
         else
             owner_answer_plain(owner, waiter, BT_ANSWER_UNAVAILABLE, false);
     }
-    owner->fetch_count = 0;
-    owner->fetch_floor = owner->fetch_request;
 }
 
 void owner_read_only(bt_owner *owner, const char *name, const char *format, ...)

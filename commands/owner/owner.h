@@ -95,8 +95,8 @@ typedef struct bt_owner_outputs {
     /* Ask the broker for the partition's end (high watermark); answer with bt_owner_on_log_end(request). A newer request
      * replaces an older one. */
     void (*ask_end)(void *context, uint64_t request);
-    /* Read the one record at this offset, for a repeat's answer; answer with bt_owner_on_fetched(request). At most
-     * config.fetches_max are outstanding. */
+    /* Read the one record at this offset, for a repeat's answer; answer with bt_owner_on_fetched(request), each once, also after a
+     * revocation. At most config.fetches_max are outstanding. */
     void (*fetch_one)(void *context, uint64_t request, int64_t offset);
     /* token is what bt_owner_on_command was given; each is answered exactly once. */
     void (*answer)(void *context, void *token, const bt_answer *answer);

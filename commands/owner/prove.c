@@ -524,8 +524,7 @@ static void answer_repeat(bt_owner *owner, bt_waiter *waiter, const bt_record *r
 void bt_owner_on_fetched(bt_owner *owner, uint64_t request, const bt_record *record, int64_t now_us)
 {
     owner_clock(owner, now_us);
-    if (request > owner->fetch_floor)
-        owner->fetch_count--;
+    owner->fetch_count--; /* also when nobody waits for it any more: it was outstanding all the time */
     bt_waiter *waiter = take_fetching(owner, request);
     owner_start_fetches(owner);
     if (waiter == NULL)

@@ -31,13 +31,10 @@ void bt_ownership_assigned(bt_node *node, int32_t partition, int64_t now_us)
         return;
     bt_slot *slot = &node->slots[partition];
     slot->assigned = node->recount = true;
-    if (!bt_owner_has_state(slot->owner)) {
-        bt_owner_on_revoked(slot->owner, now_us);
-        if (bt_owner_phase_of(slot->owner) == BT_OWNER_READ_ONLY)
-            return;
-        bt_slot_renew(slot);
-    }
-    bt_owner_on_assigned(slot->owner, now_us);
+    if (bt_owner_has_state(slot->owner))
+        bt_owner_on_assigned(slot->owner, now_us);
+    else
+        bt_slot_renew(slot); /* bt_ownership_look goes on when that is done */
 }
 
 void bt_ownership_revoked(bt_node *node, int32_t partition, int64_t now_us)
@@ -139,6 +136,8 @@ void bt_ownership_look(bt_node *node, int64_t now_us)
     bool changed = false;
     for (int32_t p = 0; p < node->options.partition_count; p++) {
         bt_slot *slot = &node->slots[p];
+        if (bt_slot_renewed(slot, now_us) && slot->assigned)
+            bt_owner_on_assigned(slot->owner, now_us);
         if (!slot->assigned)
             move_on(slot, now_us);
         bt_owner_phase phase = bt_owner_phase_of(slot->owner);

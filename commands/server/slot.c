@@ -127,7 +127,7 @@ static void register_metrics(bt_slot *slot)
     to->gaps = bt_metrics_counter(m, "berth_report_gaps_total", "Reports whose offset was past the next", labels);
 }
 
-static void new_owner(bt_slot *slot)
+static bt_owner *new_owner(bt_slot *slot)
 {
     const bt_node *node = slot->node;
     const bt_node_options *o = &node->options;
@@ -136,28 +136,10 @@ static void new_owner(bt_slot *slot)
         .batches_in_flight_max = o->batches_in_flight_max, .gather_us = o->gather_us, .command_timeout_us = o->command_timeout_us, .append_timeout_us = (int64_t)(o->message_timeout_ms + 2000) * 1000 };
     bt_owner_outputs outputs = { .context = slot, .append = on_append, .read_from = on_read_from, .ask_end = on_ask_end, .fetch_one = on_fetch_one, .answer = on_answer,
         .random = on_random, .alarm = on_alarm, .forget_saved = on_forget_saved };
-    slot->owner = bt_owner_new(&config, &outputs);
-    slot->told = (bt_owner_stats){ .appends = 0 };
+    return bt_owner_new(&config, &outputs);
 }
 
-void bt_slot_init(bt_slot *slot, bt_node *node, int32_t partition)
-{
-    *slot = (bt_slot){ .node = node, .partition = partition };
-    new_owner(slot);
-    register_metrics(slot);
-}
-
-void bt_slot_renew(bt_slot *slot)
-{
-    bt_owner_free(slot->owner);
-    slot->read_wanted = slot->end_wanted = false;
-    new_owner(slot);
-    bt_slot_restore(slot);
-}
-
-void bt_slot_release(bt_slot *slot) { bt_owner_free(slot->owner); }
-
-void bt_slot_restore(bt_slot *slot)
+static void find_place(bt_slot *slot)
 {
     bt_err err = { 0 };
     const char *folder = slot->node->options.snapshot_folder;
@@ -166,22 +148,88 @@ void bt_slot_restore(bt_slot *slot)
     slot->has_place = snapshot_place_init(&slot->place, folder, slot->node->topic, slot->partition, &err);
     if (!slot->has_place)
         bt_log_warn("snapshot.folder.unusable", F_ERR(&err));
+}
+
+void bt_slot_init(bt_slot *slot, bt_node *node, int32_t partition)
+{
+    *slot = (bt_slot){ .node = node, .partition = partition };
+    slot->owner = new_owner(slot);
+    find_place(slot);
+    register_metrics(slot);
+}
+
+void bt_slot_release(bt_slot *slot)
+{
+    if (slot->restored != NULL)
+        pthread_join(slot->restorer, NULL);
+    bt_owner_free(slot->restored);
+    bt_owner_free(slot->owner);
+}
+
+/* ---- restoring ---- */
+
+/* Reads the newest snapshot that is whole into a fresh owner, and returns its height; 0: there is none. */
+static int64_t restore(const bt_slot *slot, bt_owner *owner)
+{
+    bt_err err = { 0 };
     for (int back = 0; slot->has_place && back <= SNAPSHOT_KEPT; back++) {
         bt_buf payload;
         bt_buf_init(&payload, SNAPSHOT_BYTES_MAX);
-        bool loaded = snapshot_read(&slot->place, back, &payload, &err) && bt_owner_load(slot->owner, (bt_bytes){ payload.at, payload.size }, &err);
+        bool loaded = snapshot_read(&slot->place, back, &payload, &err) && bt_owner_load(owner, (bt_bytes){ payload.at, payload.size }, &err);
         bt_buf_release(&payload);
         if (loaded) {
             bt_owner_stats stats;
-            bt_owner_stats_of(slot->owner, &stats);
-            slot->snapshot_height = stats.proved.height;
+            bt_owner_stats_of(owner, &stats);
             bt_log_info("snapshot.loaded", F_I64("partition", slot->partition), F_I64("height", stats.proved.height), F_I64("streams", stats.stream_count));
-            return;
+            return stats.proved.height;
         }
         if (err.code == ENOENT)
-            return;
+            break;
         bt_log_warn("snapshot.ignored", F_I64("partition", slot->partition), F_ERR(&err));
     }
+    return 0;
+}
+
+void bt_slot_restore(bt_slot *slot) { slot->snapshot_height = restore(slot, slot->owner); }
+
+static void *restore_beside(void *context)
+{
+    bt_slot *slot = context;
+    slot->restored_height = restore(slot, slot->restored);
+    atomic_store(&slot->is_restored, true);
+    bt_wake_up(&slot->node->wake);
+    return NULL;
+}
+
+void bt_slot_renew(bt_slot *slot)
+{
+    if (slot->restored != NULL)
+        return;
+    slot->restored = new_owner(slot);
+    atomic_store(&slot->is_restored, false);
+    bt_assert(pthread_create(&slot->restorer, NULL, restore_beside, slot) == 0);
+}
+
+bool bt_slot_renewed(bt_slot *slot, int64_t now_us)
+{
+    if (slot->restored == NULL || !atomic_load(&slot->is_restored))
+        return false;
+    pthread_join(slot->restorer, NULL);
+    bt_owner *fresh = slot->restored;
+    slot->restored = NULL;
+    if (bt_owner_phase_of(slot->owner) == BT_OWNER_READ_ONLY) { /* a fresh one would not know what was lost */
+        bt_owner_free(fresh);
+        return true;
+    }
+    bt_owner_on_revoked(slot->owner, now_us);
+    bt_owner_free(slot->owner);
+    slot->owner = fresh;
+    slot->snapshot_height = slot->restored_height;
+    slot->told = (bt_owner_stats){ .appends = 0 };
+    slot->read_wanted = slot->end_wanted = slot->fetching = false; /* what the one before asked for is of no use */
+    slot->fetch_count = 0;
+    bt_reader_stop(slot->node->fetcher, slot->partition);
+    return true;
 }
 
 static bool snapshot_is_due(bt_slot *slot, int64_t height, bool force, int64_t mono_us)

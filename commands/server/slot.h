@@ -43,6 +43,10 @@ typedef struct bt_slot {
     snapshot_place place;
     bool has_place;
     int64_t snapshot_height; /* of the last one loaded, or given to the writer */
+    bt_owner *restored;      /* a fresh owner, being filled beside the deciding thread; NULL: none */
+    pthread_t restorer;
+    atomic_bool is_restored; /* it is whole, and no longer the restorer's */
+    int64_t restored_height;
     atomic_bool snapshot_failed;   /* set by the writer: the last one was not written */
     int64_t snapshot_again_us;     /* monotonic: then it is tried again; 0: nothing failed */
     int64_t batch_started_us; /* monotonic: when the oldest append without a report was sent; 0: none */
@@ -104,11 +108,13 @@ void bt_ownership_look(bt_node *node, int64_t now_us);
 void bt_ownership_count(bt_node *node); /* for readiness */
 
 void bt_slot_init(bt_slot *slot, bt_node *node, int32_t partition);
-/* A fresh owner in the place of one that follows without state. */
-void bt_slot_renew(bt_slot *slot);
 void bt_slot_release(bt_slot *slot);
-/* Reads the newest snapshot that is whole into the fresh owner, if there is one. */
+/* Reads the newest snapshot that is whole into the slot's fresh owner, if there is one; before the deciding thread runs. */
 void bt_slot_restore(bt_slot *slot);
+/* For one that follows without state: a fresh owner is filled from the snapshot on a thread of its own, while other partitions are decided on. */
+void bt_slot_renew(bt_slot *slot);
+/* True, once, when that is done: the fresh owner is in the place of the other, and IDLE; or the other has become READ_ONLY, and stays. */
+bool bt_slot_renewed(bt_slot *slot, int64_t now_us);
 /* Hands a snapshot to the writer if one is due (or force) and can be taken now. */
 void bt_slot_snapshot(bt_slot *slot, bool force);
 /* Does what the owner asked of the readers since the last call. */

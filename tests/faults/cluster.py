@@ -32,15 +32,15 @@ PARTITIONS = 4
 
 class Cluster:
     """preset: the build whose servers run. programs: part or program name -> another binary, for mutants. extra_settings and extra_environment:
-    part name -> what is added to the defaults when it is started next."""
+    part name -> what is added to the defaults when it is started next. jars: Kafka's; else those of any stack of this clone."""
 
-    def __init__(self, run, net=None, brokers=3, nodes=3, projectors=2, preset="release", proxy=None, programs=None, partitions=PARTITIONS):
+    def __init__(self, run, net=None, brokers=3, nodes=3, projectors=2, preset="release", proxy=None, programs=None, partitions=PARTITIONS, jars=None):
         self.run, self.net = pathlib.Path(run).resolve(), net or network.Loopback(22000)
         self.preset, self.programs, self.partitions = preset, dict(programs or {}), partitions
         self.extra_settings, self.extra_environment, self.known_settings = {}, {}, {}
         for folder in FOLDERS:
             (self.run / folder).mkdir(parents=True, exist_ok=True)
-        self.jars = find_jars()
+        self.jars = pathlib.Path(jars) if jars else find_jars()
         self.parts = {}
         kinds = [("broker", parts.Broker, brokers), ("node", parts.Node, nodes), ("projector", parts.Projector, projectors)]
         for kind, part, count in kinds:

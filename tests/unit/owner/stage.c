@@ -25,6 +25,7 @@ static void out_ask_end(void *context, uint64_t request) { ((stage *)context)->e
 static void out_fetch_one(void *context, uint64_t request, int64_t offset)
 {
     stage *self = context;
+    self->fetches_asked++;
     self->fetch_request = request;
     self->fetch_offset = offset;
 }

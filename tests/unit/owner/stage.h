@@ -49,6 +49,7 @@ typedef struct stage {
     uint64_t end_request;  /* 0: none open */
     uint64_t fetch_request;
     int64_t fetch_offset;
+    size_t fetches_asked; /* in all */
     char alarm[64];
     size_t alarm_count;
     stage_call calls[STAGE_MAX];

@@ -228,6 +228,24 @@ static void a_repeat__of_a_proved_command__gets_the_same_body_from_the_log(void 
     assert_int_equal(again->answer.version, 1);
 }
 
+static void fetches__asked_for_before_a_revocation__count_until_they_come_back(void **state)
+{
+    stage *self = *state;
+    stage_call_now(self, TOY_HOLD, "t", 1, "k1");
+    stage_decide(self);
+    stage_land_and_report_all(self);
+    for (int i = 0; i < BT_OWNER_FETCHES_MAX; i++)
+        stage_call_now(self, TOY_HOLD, "t", 1, "k1");
+    stage_decide(self);
+    assert_int_equal(self->fetches_asked, BT_OWNER_FETCHES_MAX);
+    bt_owner_on_revoked(self->owner, self->now_us);
+    stage_own(self); /* which answers one of them */
+    for (int i = 0; i < 2; i++)
+        stage_call_now(self, TOY_HOLD, "t", 1, "k1");
+    stage_decide(self);
+    assert_int_equal(self->fetches_asked, BT_OWNER_FETCHES_MAX + 1);
+}
+
 static void a_repeat__while_the_first_is_in_flight__waits_and_gets_the_same_answer(void **state)
 {
     stage *self = *state;
@@ -368,6 +386,7 @@ int main(void)
         OWNING(a_refusal__is_not_released_by_a_record_that_was_sent_before_it_came),
         OWNING(a_lone_refusal__gets_a_barrier_after_2_ms__and_the_next_not_before_10_ms),
         OWNING(a_repeat__of_a_proved_command__gets_the_same_body_from_the_log),
+        OWNING(fetches__asked_for_before_a_revocation__count_until_they_come_back),
         OWNING(a_repeat__while_the_first_is_in_flight__waits_and_gets_the_same_answer),
         OWNING(a_used_key__with_another_body__is_told_so),
         OWNING(a_key_past_the_horizon__is_new_again),
