@@ -141,6 +141,31 @@ def test_an_owner_that_is_killed_under_load_is_succeeded_within_a_second_of_the_
     assert all(seconds < 10 for seconds in unavailable.values()), unavailable
 
 
+def test_a_node_that_follows_only_who_owns_restores_what_it_takes_over(stack, commands, make_node):
+    """node.standby=none: it knows nothing of the others' partitions. The first time it folds the whole log, the second time it begins at a snapshot of its own."""
+    trips = trips_of_all_partitions(commands)
+    cold = make_node(node__standby="none", snapshot__every=1).ready()
+    keys = {}
+    for restored_by in ("the log", "a snapshot"):
+        wait_until(lambda: cold.owned() and cold.owned() | owned_by_the_stack(stack) == set(range(PARTITIONS)), 60, "the partitions are spread")
+        theirs = owned_by_the_stack(stack) - cold.owned()
+        loaded = len(cold.events("snapshot.loaded"))
+        answers = {partition: hold(commands, trips[partition], key=keys.setdefault((restored_by, partition), uuid.uuid4().hex)) for partition in trips}
+        assert {answer.status_code for answer in answers.values()} == {201}, answers
+        stack.kill("commands")
+        wait_until(lambda: cold.owned() == set(range(PARTITIONS)), 60, "it owns all")
+        for partition, answer in answers.items():
+            again = hold(cold.client(), trips[partition], key=keys[restored_by, partition])
+            assert again.status_code == 201 and again.content == answer.content and again.headers["Idempotent-Replayed"] == "true", again.text
+            assert hold(cold.client(), trips[partition]).status_code == 201
+        if restored_by == "the log":
+            wait_until(lambda: all(any(event["folder"].endswith(f"-{p}") for event in cold.events("snapshot.written")) for p in range(PARTITIONS)), 60, "it has a snapshot of each")
+        else:
+            assert theirs <= {event["partition"] for event in cold.events("snapshot.loaded")[loaded:]}, "none was folded from the start"
+        stack.start("commands")
+        stack.wait_ready("commands")
+
+
 def test_a_paused_owner_that_wakes_up_harms_nothing_and_tells_the_truth(stack, commands, make_node):
     trips = trips_of_all_partitions(commands)
     sleeper = make_node().ready()
