@@ -10,7 +10,6 @@ const bt_problem_type bt_problem_no_such_path = { "no-such-path", 404, "There is
 const bt_problem_type bt_problem_method_not_allowed = { "method-not-allowed", 405, "This path does not take this method",
     "The header Allow lists those that it takes." };
 const bt_problem_type bt_problem_too_slow = { "too-slow", 408, "The request did not arrive in time", "Send it whole and at once." };
-const bt_problem_type bt_problem_length_required = { "length-required", 411, "The length of the body is not given", "Send Content-Length." };
 const bt_problem_type bt_problem_body_too_large = { "body-too-large", 413, "The body is too large", "Split it, or ask the operator for a higher limit." };
 const bt_problem_type bt_problem_target_too_long = { "target-too-long", 414, "The path and query are too long", "Shorten them." };
 const bt_problem_type bt_problem_media_type = { "media-type", 415, "The body has another type than this path takes",
@@ -32,7 +31,6 @@ const bt_problem_type bt_problem_unknown_field = { "unknown-field", 422, "There 
 const bt_problem_type bt_problem_not_found = { "not-found", 404, "There is no such thing", "Check its id." };
 const bt_problem_type bt_problem_key_reused = { "key-reused", 422, "This Idempotency-Key was used with another body",
     "Make a new key for a new order; repeat a key only with the same body." };
-const bt_problem_type bt_problem_precondition_failed = { "precondition-failed", 412, "It has changed since you read it", "Read it again, then decide." };
 const bt_problem_type bt_problem_internal = { "internal", 500, "The server has a fault", "Tell the operator the request id; its log says more." };
 const bt_problem_type bt_problem_unavailable = { "unavailable", 503, "This cannot be done at this moment", AGAIN };
 const bt_problem_type bt_problem_read_model_behind = { "read-model-behind", 503, "The read model has not got to the position that was asked for",

@@ -46,7 +46,6 @@ extern const bt_problem_type bt_problem_bad_request;         /* 400 the message 
 extern const bt_problem_type bt_problem_no_such_path;        /* 404 */
 extern const bt_problem_type bt_problem_method_not_allowed;  /* 405 */
 extern const bt_problem_type bt_problem_too_slow;            /* 408 */
-extern const bt_problem_type bt_problem_length_required;     /* 411 */
 extern const bt_problem_type bt_problem_body_too_large;      /* 413 */
 extern const bt_problem_type bt_problem_target_too_long;     /* 414 */
 extern const bt_problem_type bt_problem_media_type;          /* 415 */
@@ -62,7 +61,6 @@ extern const bt_problem_type bt_problem_bad_value;           /* 422 with the fie
 extern const bt_problem_type bt_problem_unknown_field;       /* 422 with the field */
 extern const bt_problem_type bt_problem_not_found;           /* 404 the thing, not the path */
 extern const bt_problem_type bt_problem_key_reused;          /* 422 another body under the same key */
-extern const bt_problem_type bt_problem_precondition_failed; /* 412 */
 extern const bt_problem_type bt_problem_internal;            /* 500 */
 extern const bt_problem_type bt_problem_unavailable;         /* 503 with Retry-After: Kafka, Postgres or a partition cannot be reached now */
 extern const bt_problem_type bt_problem_read_model_behind;   /* 503 with Retry-After */

@@ -6,7 +6,6 @@
 #include "io/kafka/client.h"
 #include "io/kafka/end_query.h"
 
-#include <stdatomic.h>
 #include <stdio.h>
 
 #define PARTITIONS_MAX 1024
@@ -36,7 +35,6 @@ struct bt_reader {
         int32_t partition;
     } refused[BT_READER_QUESTIONS_MAX]; /* questions over the limit, answered -1 by the next poll; one over all is a bug */
     size_t refused_count;
-    atomic_uint_fast64_t record_count, byte_count, broker_errors, end_timeouts;
 };
 
 static bool options_set(rd_kafka_conf_t *conf, const bt_reader_options *options, bt_err *err)
@@ -56,9 +54,8 @@ static void on_client_error(rd_kafka_t *client, int error, const char *reason, v
 {
     (void)client;
     (void)error;
-    (void)reason;
-    bt_reader *reader = opaque;
-    atomic_fetch_add(&reader->broker_errors, 1);
+    (void)reason; /* each connection that fails is logged as it is, and the library goes on by itself */
+    (void)opaque;
 }
 
 bool bt_reader_new(const bt_kafka_config *config, const bt_reader_options *options, const bt_reader_outputs *outputs,
@@ -183,7 +180,6 @@ static void on_message_error(bt_reader *reader, const rd_kafka_message_t *messag
                 (long long)message->offset, rd_kafka_err2str(message->err));
         break;
     default: /* the library tries again by itself */
-        atomic_fetch_add(&reader->broker_errors, 1);
         return;
     }
     bt_reader_stop(reader, message->partition);
@@ -199,7 +195,7 @@ static bool is_wanted(const bt_reader *reader, int32_t partition)
 /* Messages of one partition come in runs, a fetch at a time; each run is one call. */
 static size_t deliver(bt_reader *reader, size_t message_count)
 {
-    size_t delivered = 0, bytes = 0;
+    size_t delivered = 0;
     for (size_t i = 0; i < message_count;) {
         const rd_kafka_message_t *first = reader->messages[i];
         if (first->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
@@ -209,16 +205,12 @@ static size_t deliver(bt_reader *reader, size_t message_count)
             continue;
         }
         size_t run = 0;
-        for (; i < message_count && reader->messages[i]->partition == first->partition && reader->messages[i]->err == RD_KAFKA_RESP_ERR_NO_ERROR; i++) {
+        for (; i < message_count && reader->messages[i]->partition == first->partition && reader->messages[i]->err == RD_KAFKA_RESP_ERR_NO_ERROR; i++)
             record_of(reader->messages[i], &reader->records[run++]);
-            bytes += reader->messages[i]->len + reader->messages[i]->key_len;
-        }
         if (is_wanted(reader, first->partition))
             reader->outputs.records(reader->outputs.context, first->partition, reader->records, run);
         delivered += run;
     }
-    atomic_fetch_add(&reader->record_count, delivered);
-    atomic_fetch_add(&reader->byte_count, bytes);
     return delivered;
 }
 
@@ -226,8 +218,6 @@ static void deliver_ends(bt_reader *reader)
 {
     bt_end_answer answer;
     for (size_t i = 0; i < BT_READER_QUESTIONS_MAX && bt_end_query_take(reader->ends, 0, &answer); i++) {
-        if (answer.end_offset < 0)
-            atomic_fetch_add(&reader->end_timeouts, 1);
         if (reader->outputs.end != NULL)
             reader->outputs.end(reader->outputs.context, answer.partition, answer.request, answer.end_offset);
     }
@@ -283,14 +273,4 @@ bool bt_reader_end_of(bt_reader *reader, int32_t partition, int64_t *ret_start_o
 bool bt_reader_partition_count(bt_reader *reader, int timeout_ms, int32_t *ret_count, bt_err *err)
 {
     return bt_kafka_client_partition_count(reader->client, reader->topic_name, timeout_ms, ret_count, err);
-}
-
-void bt_reader_stats_of(const bt_reader *reader, bt_reader_stats *ret_stats)
-{
-    *ret_stats = (bt_reader_stats){
-        .records = atomic_load(&reader->record_count),
-        .bytes = atomic_load(&reader->byte_count),
-        .broker_errors = atomic_load(&reader->broker_errors),
-        .end_timeouts = atomic_load(&reader->end_timeouts),
-    };
 }

@@ -7,7 +7,7 @@
  * A position that is not in the log (past its end after a loss, or before its first kept record) is never "reset": the
  * partition stops and is reported as broken.
  *
- * Threads: all functions from one thread, except bt_reader_stats_of. Bounded: the library buffers up to buffer_bytes
+ * Threads: all functions from one thread. Bounded: the library buffers up to buffer_bytes
  * a partition; a poll delivers up to batch_max records. */
 #ifndef BERTH_IO_KAFKA_READER_H
 #define BERTH_IO_KAFKA_READER_H
@@ -74,12 +74,5 @@ bool bt_reader_end_of(bt_reader *reader, int32_t partition, int64_t *ret_start_o
 
 /* How many partitions the topic has, asking a broker. BT_ERR_INPUT: no such topic; BT_ERR_RETRY: no broker within timeout_ms. */
 bool bt_reader_partition_count(bt_reader *reader, int timeout_ms, int32_t *ret_count, bt_err *err) BT_MUST_CHECK;
-
-typedef struct bt_reader_stats {
-    uint64_t records, bytes;
-    uint64_t broker_errors;
-    uint64_t end_timeouts;
-} bt_reader_stats;
-void bt_reader_stats_of(const bt_reader *reader, bt_reader_stats *ret_stats); /* any thread */
 
 #endif

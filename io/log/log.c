@@ -43,11 +43,10 @@ void bt_log_init(const char *server, const char *version, bt_log_level level)
 {
     server_name = server;
     server_version = version;
-    bt_log_set_level(level);
+    atomic_store(&level_now, (int)level);
 }
 
 void bt_log_set_fd(int fd) { atomic_store(&output_fd, fd); }
-void bt_log_set_level(bt_log_level level) { atomic_store(&level_now, (int)level); }
 bool bt_log_is_on(bt_log_level level) { return (int)level >= atomic_load_explicit(&level_now, memory_order_relaxed); }
 
 static const char *const level_names[] = { "debug", "info", "warn", "error" };
@@ -70,7 +69,6 @@ void bt_log_set_correlation(bt_str value)
         memcpy(correlation, value.at, correlation_size);
 }
 
-bt_str bt_log_correlation(void) { return (bt_str){ correlation, correlation_size }; }
 
 bt_log_field bt_log_field_str(const char *name, bt_str value)
 {
@@ -210,7 +208,7 @@ static void write_line(bt_log_level level, const char *name, const bt_log_field 
     bt_buf_init_fixed(&line, storage, sizeof storage);
     open_line(&line, level, name);
     if (correlation_size > 0)
-        write_text(&line, "correlation", bt_log_correlation());
+        write_text(&line, "correlation", (bt_str){ correlation, correlation_size });
     if (dropped > 0)
         bt_json_i64(&line, "dropped", dropped);
     write_fields(&line, fields, field_count);

@@ -27,7 +27,6 @@ typedef enum bt_log_level { BT_LOG_DEBUG, BT_LOG_INFO, BT_LOG_WARN, BT_LOG_ERROR
 void bt_log_init(const char *server, const char *version, bt_log_level level);
 /* Where lines go instead of standard error (a test's pipe); -1 for standard error again. Not owned. */
 void bt_log_set_fd(int fd);
-void bt_log_set_level(bt_log_level level);
 /* "debug", "info", "warn", "error"; false for anything else. */
 bool bt_log_level_from_text(const char *text, bt_log_level *ret_level) BT_MUST_CHECK;
 /* Tells what was dropped and not yet told. Call it before a program ends. */
@@ -39,7 +38,6 @@ int64_t bt_log_lost_count(void);
  * Copied; cut at 64 bytes. */
 #define BT_LOG_CORRELATION_MAX 64
 void bt_log_set_correlation(bt_str correlation);
-bt_str bt_log_correlation(void);
 
 typedef enum bt_log_field_kind { BT_LOG_FIELD_STR, BT_LOG_FIELD_I64, BT_LOG_FIELD_BOOL, BT_LOG_FIELD_DOUBLE, BT_LOG_FIELD_ID } bt_log_field_kind;
 

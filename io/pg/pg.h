@@ -47,7 +47,6 @@ bt_pg_param bt_pg_int8(int64_t value);
 bt_pg_param bt_pg_bool(bool value);
 bt_pg_param bt_pg_time(int64_t time_us); /* timestamptz, from microseconds since 1970 */
 bt_pg_param bt_pg_uuid(bt_id id);
-bt_pg_param bt_pg_null(void); /* the statement must say the type: $1::text */
 
 /* The types that a column or an array's items can have here. */
 typedef enum bt_pg_type {

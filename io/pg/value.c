@@ -35,7 +35,6 @@ bt_pg_param bt_pg_int4(int32_t value) { return number_param(BT_PG_INT4, value); 
 bt_pg_param bt_pg_int8(int64_t value) { return number_param(BT_PG_INT8, value); }
 bt_pg_param bt_pg_bool(bool value) { return number_param(BT_PG_BOOL, value); }
 bt_pg_param bt_pg_time(int64_t time_us) { return number_param(BT_PG_TIME, time_us); }
-bt_pg_param bt_pg_null(void) { return (bt_pg_param){ .is_null = true }; }
 
 bt_pg_param bt_pg_uuid(bt_id id)
 {

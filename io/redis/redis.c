@@ -59,8 +59,6 @@ void bt_redis_free(bt_redis *redis)
     bt_release(redis);
 }
 
-bool bt_redis_is_connected(const bt_redis *redis) { return redis->context != NULL; }
-
 static bool fail_lost(bt_redis *redis, bt_err *err)
 {
     char why[128];

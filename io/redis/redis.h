@@ -25,7 +25,6 @@ typedef struct bt_redis_config {
 /* Checks the url (BT_ERR_INPUT); does not connect yet. */
 bt_redis *bt_redis_new(const bt_redis_config *config, bt_err *err) BT_MUST_CHECK;
 void bt_redis_free(bt_redis *redis); /* NULL is fine */
-bool bt_redis_is_connected(const bt_redis *redis);
 
 typedef struct bt_redis_reply {
     void *opaque;

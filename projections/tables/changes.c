@@ -147,7 +147,6 @@ void bt_row_set_number(bt_row *row, size_t column, int64_t number)
     row->set |= 1U << column;
 }
 
-void bt_row_set_id(bt_row *row, size_t column, bt_id id) { bt_row_set_text(row, column, (bt_str){ (const char *)id.at, sizeof id.at }); }
 
 void bt_row_set_ints(bt_row *row, size_t column, const int32_t *items, size_t count)
 {

@@ -66,7 +66,6 @@ void bt_changes_reset(bt_changes *changes);
 bt_row *bt_changes_row(bt_changes *changes, size_t table, const bt_value *key);
 void bt_row_set_text(bt_row *row, size_t column, bt_str text); /* copied */
 void bt_row_set_number(bt_row *row, size_t column, int64_t number);
-void bt_row_set_id(bt_row *row, size_t column, bt_id id);
 /* An int[] from its items. */
 void bt_row_set_ints(bt_row *row, size_t column, const int32_t *items, size_t count);
 bool bt_row_is_whole(const bt_row *row);
