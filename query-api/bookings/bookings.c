@@ -3,7 +3,8 @@
 #include "query-api/server/cursor.h"
 #include "query-api/server/server.h"
 
-#define COLUMNS "b.booking, b.trip, b.customer, b.from_index, b.to_index, b.places, b.status, b.booked_at, b.changed_at, b.version"
+#define COLUMNS "b.booking, b.trip, b.customer, b.from_index, b.to_index, b.places, b.status, b.booked_at, b.changed_at, b.version, " QA_POSITIONS_COLUMN
+#define POSITIONS 10
 
 static const char select_booking[] = "SELECT " COLUMNS " FROM berth.bookings_now b WHERE b.booking = $1";
 static const char select_page[] = "SELECT " COLUMNS " FROM berth.bookings_now b WHERE b.customer = $1 AND (b.booked_at, b.booking) < ($2, $3)"
@@ -46,7 +47,9 @@ static void answer_booking(qa_call *call)
     bt_buf json;
     bt_buf_init(&json, QA_BODY_MAX);
     show_booking(&json, layout, &rows, 0);
-    qa_answer(call, &(qa_reply){ .body = bt_buf_view(&json), .etag = qa_etag(call, "booking-", bt_pg_get_i64(&rows, 0, 9)) });
+    qa_answer(call, &(qa_reply){ .body = bt_buf_view(&json),
+                        .etag = qa_etag(call, "booking-", bt_pg_get_i64(&rows, 0, 9)),
+                        .positions = qa_positions_of(&rows, POSITIONS, qa_partition_of(call, layout->trip)) });
     bt_buf_release(&json);
     qa_layout_release(layout);
 }
@@ -114,7 +117,7 @@ static void answer_customer(qa_call *call)
     else
         bt_json_null(&json, "next_cursor");
     bt_json_close(&json, '}');
-    qa_answer(call, &(qa_reply){ .body = bt_buf_view(&json), .etag = qa_etag_of_body(call, bt_buf_view(&json)) });
+    qa_answer(call, &(qa_reply){ .body = bt_buf_view(&json), .etag = qa_etag_of_body(call, bt_buf_view(&json)), .positions = qa_positions_of(&rows, POSITIONS, -1) });
     bt_buf_release(&json);
 }
 

@@ -67,6 +67,8 @@ void qa_answer(qa_call *call, const qa_reply *reply)
         size_t size = qa_token_write(qa_board_kind(call->server->board), reply->as_of.partition, reply->as_of.offset, reply->as_of.id, token);
         headers[count++] = (bt_http_pair){ BT_STR("Berth-Position"), { token, size } };
     }
+    if (reply->positions.size > 0)
+        headers[count++] = (bt_http_pair){ BT_STR("Berth-Position"), reply->positions };
     if (reply->more.name.size > 0)
         headers[count++] = reply->more;
     bool known = is_known_to_client(call->http, reply->etag);
@@ -145,6 +147,11 @@ qa_as_of qa_as_of_row(const bt_pg_result *rows, int row, int head_offset_column,
     if (bt_pg_is_null(rows, row, head_column) || offset < 0)
         return (qa_as_of){ 0 };
     return (qa_as_of){ .known = true, .partition = partition, .offset = offset, .id = bt_pg_get_id(rows, row, head_column) };
+}
+
+bt_str qa_positions_of(const bt_pg_result *rows, int column, int32_t partition)
+{
+    return rows->row_count == 0 || bt_pg_is_null(rows, 0, column) ? BT_STR("") : qa_tokens_pick(bt_pg_get_str(rows, 0, column), partition);
 }
 
 int32_t qa_partition_of(const qa_call *call, bt_str trip)

@@ -61,6 +61,7 @@ typedef struct qa_reply {
     const char *content_type; /* NULL: application/json */
     bt_str etag;              /* with its quotes; empty: none. A match with If-None-Match gives 304 */
     qa_as_of as_of;
+    bt_str positions;          /* instead of as_of, where the answer rests on several partitions; may be empty */
     const char *cache_control; /* NULL: no-cache (keep it, but ask each time) */
     bt_http_pair more;         /* one further header; name empty: none */
 } qa_reply;
@@ -91,6 +92,13 @@ bool qa_select(qa_call *call, const char *sql, const bt_pg_param *params, size_t
 /* The as-of of an answer from Postgres: the statement selects p.head_offset and p.head of the row of berth.positions that is
  * the partition's, in the same snapshot as the rows. NULLs (no such row): not known. */
 qa_as_of qa_as_of_row(const bt_pg_result *rows, int row, int head_offset_column, int head_column, int32_t partition);
+
+/* For an answer whose partition is not known before it is read, or that rests on all: a column of its statement, of the same snapshot as its
+ * rows, and what Berth-Position is then; partition -1: all. Empty without a row, and of all where they are more than QA_TOKENS_MAX. */
+#define QA_POSITIONS_COLUMN \
+    "(SELECT string_agg('trip/' || partition || '@' || head_offset || '-' || left(encode(head, 'hex'), 8), ',' ORDER BY partition)" \
+    " FROM berth.positions WHERE model = 'trips' AND topic = 'berth.trip' AND head_offset >= 0)"
+bt_str qa_positions_of(const bt_pg_result *rows, int column, int32_t partition);
 
 /* The partition that orders a trip's events; -1 while the number of partitions is not known. */
 int32_t qa_partition_of(const qa_call *call, bt_str trip);

@@ -87,6 +87,20 @@ bool qa_tokens_parse(bt_str text, qa_token ret_tokens[QA_TOKENS_MAX], size_t *re
     return true;
 }
 
+bt_str qa_tokens_pick(bt_str tokens, int32_t partition)
+{
+    char begin[16];
+    size_t begin_size = (size_t)snprintf(begin, sizeof begin, "/%d@", partition), count = 0;
+    for (size_t from = 0; from < tokens.size; count++) {
+        const char *comma = memchr(tokens.at + from, ',', tokens.size - from);
+        bt_str one = { tokens.at + from, comma == NULL ? tokens.size - from : (size_t)(comma - tokens.at) - from };
+        if (memmem(one.at, one.size, begin, begin_size) != NULL)
+            return one;
+        from += one.size + 1;
+    }
+    return partition < 0 && count <= QA_TOKENS_MAX ? tokens : BT_STR("");
+}
+
 size_t qa_token_write(bt_str kind, int32_t partition, int64_t offset, bt_id id, char ret_text[QA_TOKEN_TEXT_MAX])
 {
     int size = snprintf(ret_text, QA_TOKEN_TEXT_MAX, BT_STR_FMT "/%d@%lld-%02x%02x%02x%02x", BT_STR_ARG(kind), partition, (long long)offset, id.at[0], id.at[1],

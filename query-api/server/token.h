@@ -27,4 +27,8 @@ bool qa_tokens_parse(bt_str text, qa_token ret_tokens[QA_TOKENS_MAX], size_t *re
 /* Writes one; returns its length. No terminator. */
 size_t qa_token_write(bt_str kind, int32_t partition, int64_t offset, bt_id id, char ret_text[QA_TOKEN_TEXT_MAX]);
 
+/* Of tokens with commas between, no blanks, as SQL made them: that of one partition, or with -1 all of them. Empty: it is not among
+ * them, or they are more than one request may send back. */
+bt_str qa_tokens_pick(bt_str tokens, int32_t partition);
+
 #endif

@@ -11,7 +11,7 @@ static const qa_parameter parameters[] = {
 
 /* strpos and starts_with take the text as it is: no wildcard of LIKE can slip in. COLLATE "C" gives a total order that no update of a locale moves. */
 static const char select_stops[] =
-    "SELECT rank, name, stop FROM (SELECT DISTINCT CASE WHEN $1 = '' OR stop = $1 THEN 0 WHEN starts_with(lower(name), lower($1)) THEN 1 ELSE 2 END AS rank,"
+    "SELECT rank, name, stop, " QA_POSITIONS_COLUMN " FROM (SELECT DISTINCT CASE WHEN $1 = '' OR stop = $1 THEN 0 WHEN starts_with(lower(name), lower($1)) THEN 1 ELSE 2 END AS rank,"
     " name COLLATE \"C\" AS name, stop COLLATE \"C\" AS stop FROM berth.stops WHERE $1 = '' OR stop = $1 OR strpos(lower(name), lower($1)) > 0) found"
     " WHERE (rank, name, stop) > ($2, $3 COLLATE \"C\", $4 COLLATE \"C\") ORDER BY rank, name, stop LIMIT $5";
 
@@ -52,7 +52,7 @@ static void show_stops(qa_call *call, const bt_str *question, const bt_pg_result
         bt_json_null(&json, "next_cursor");
     }
     bt_json_close(&json, '}');
-    qa_answer(call, &(qa_reply){ .body = bt_buf_view(&json), .etag = qa_etag_of_body(call, bt_buf_view(&json)) });
+    qa_answer(call, &(qa_reply){ .body = bt_buf_view(&json), .etag = qa_etag_of_body(call, bt_buf_view(&json)), .positions = qa_positions_of(rows, 3, -1) });
     bt_buf_release(&json);
 }
 

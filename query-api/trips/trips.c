@@ -68,7 +68,7 @@ static const qa_parameter search_parameters[] = {
 
 static const char select_trips[] =
     "SELECT t.trip, t.name, t.timezone, t.status, a.stop, a.name, a.departs_at, " OFFSET_OF("a.departs_at", "a.timezone") ", b.stop, b.name, b.arrives_at, "
-    OFFSET_OF("b.arrives_at", "b.timezone") ", a.index, b.index"
+    OFFSET_OF("b.arrives_at", "b.timezone") ", a.index, b.index, " QA_POSITIONS_COLUMN
     " FROM berth.trip_points a JOIN berth.trip_points b ON b.trip = a.trip AND b.index > a.index JOIN berth.trips t ON t.trip = a.trip"
     " WHERE a.station = $1 AND b.station = $2 AND a.local_date = ($3::text)::date AND a.board AND b.alight"
     " AND (a.departs_at, a.trip, a.index, b.index) > ($4, $5, $6, $7) ORDER BY a.departs_at, a.trip, a.index, b.index LIMIT $8";
@@ -144,7 +144,7 @@ static void answer_search(qa_call *call)
     else
         bt_json_null(&json, "next_cursor");
     bt_json_close(&json, '}');
-    qa_answer(call, &(qa_reply){ .body = bt_buf_view(&json), .etag = qa_etag_of_body(call, bt_buf_view(&json)) });
+    qa_answer(call, &(qa_reply){ .body = bt_buf_view(&json), .etag = qa_etag_of_body(call, bt_buf_view(&json)), .positions = qa_positions_of(&rows, 14, -1) });
     bt_buf_release(&json);
 }
 

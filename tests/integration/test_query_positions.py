@@ -3,7 +3,7 @@ import concurrent.futures
 import time
 
 from conftest import PATIENCE_S, Api, wait_until
-from query_trips import held, opened, problem, states
+from query_trips import booked, held, opened, problem, states
 
 
 def parts(position):
@@ -92,7 +92,21 @@ def test_what_is_no_position_is_refused(query):
 
 def test_an_answers_own_position_can_be_sent_back(query, api):
     trip = opened(api)
-    for path in (f"/v1/trips/{trip}", f"/v1/trips/{trip}/seats"):
+    hold = booked(api, trip, customer=trip)["booking"]
+    partition, offset = parts(api.position)[:2]
+    for path in (f"/v1/trips/{trip}", f"/v1/trips/{trip}/seats", f"/v1/trips/{trip}/holds/{hold}", f"/v1/bookings/{hold}"):
         position = api.get(path).headers["Berth-Position"]
-        assert parts(position)[1] >= parts(api.position)[1]
+        assert parts(position)[0] == partition and parts(position)[1] >= offset
         assert query.get(path, headers={"Berth-Min-Position": position}).status_code == 200
+
+
+def test_a_lists_position_is_that_of_every_partition(query, api):
+    trip = opened(api)
+    booked(api, trip, customer=trip)
+    partition, offset = parts(api.position)[:2]
+    for path in (f"/v1/customers/{trip}/bookings", "/v1/stops?limit=1"):
+        positions = api.get(path).headers["Berth-Position"]
+        found = {parts(position)[0]: parts(position)[1] for position in positions.split(",")}
+        assert found[partition] >= offset
+        assert query.get(path, headers={"Berth-Min-Position": positions}).status_code == 200
+    assert "Berth-Position" not in query.get("/v1/customers/nobody-at-all/bookings").headers

@@ -53,6 +53,22 @@ static void what_is_no_token__in_any_place__is_refused(void **unused)
     assert_int_equal(count, 77);
 }
 
+static void one_of_several_tokens__picked_by_its_partition__is_that_one(void **unused)
+{
+    bt_str tokens = BT_STR("trip/1@11-00000001,trip/11@1-0000000b,trip/12@1-0000000c");
+    assert_str(qa_tokens_pick(tokens, 1), "trip/1@11-00000001");
+    assert_str(qa_tokens_pick(tokens, 11), "trip/11@1-0000000b");
+    assert_str(qa_tokens_pick(tokens, 12), "trip/12@1-0000000c");
+    assert_str(qa_tokens_pick(tokens, 2), "");
+    assert_true(bt_str_equal(qa_tokens_pick(tokens, -1), tokens));
+    assert_str(qa_tokens_pick(BT_STR(""), 0), "");
+    char many[32 * (QA_TOKENS_MAX + 1)] = "";
+    for (int i = 0; i <= QA_TOKENS_MAX; i++)
+        snprintf(many + strlen(many), sizeof many - strlen(many), "%strip/%d@1-00112233", i > 0 ? "," : "", i);
+    assert_str(qa_tokens_pick(bt_str_of(many), -1), "");
+    assert_str(qa_tokens_pick(bt_str_of(many), QA_TOKENS_MAX), "trip/16@1-00112233");
+}
+
 static void tokens__over_the_limit__are_refused(void **unused)
 {
     char text[32 * (QA_TOKENS_MAX + 1)] = "";
@@ -72,6 +88,7 @@ int main(void)
         cmocka_unit_test(a_token__as_it_was_written__is_read_again),
         cmocka_unit_test(several_tokens__with_commas_and_blanks__are_read_in_order),
         cmocka_unit_test(what_is_no_token__in_any_place__is_refused),
+        cmocka_unit_test(one_of_several_tokens__picked_by_its_partition__is_that_one),
         cmocka_unit_test(tokens__over_the_limit__are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
