@@ -154,6 +154,8 @@ for part_name in ("query", "postgres", "redis"):
 
 @kind
 def broker_kill(run, chance, for_s):
+    """Not before all replicas are in sync: one that is still on its way back would make it two, and that is another fault."""
+    yield run.replicas_are_in_sync
     name = chance.choice(running(run, "broker"))
     yield from kill(run, name, for_s)
     yield run.cluster[name].is_ready

@@ -55,6 +55,9 @@ class Recipe:
 
 LATE = {"apis": "Produce", "then": "hang", "anonymous": True}
 RECIPES = {
+    "save_unproved": Recipe(
+        "appends take long, so there is nearly always one under way, and snapshots are due all the time",
+        [("delay", {"apis": "Produce", "direction": "to_broker", "ms": 60, "jitter_ms": 60})], on_s=10.0, settings={"snapshot.every": 10}),
     "settle_without_barrier": Recipe(
         "an append lands after it was given up as often as the owner tries, and the head still stands where it was: nothing else lands earlier",
         [("stray", {**LATE, "ms": 18000})], on_s=26.0, rounds=1, nodes=1, settings={"node.command_timeout_ms": 17000}, clients=8, timeout_s=20.0),

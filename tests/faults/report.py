@@ -148,7 +148,8 @@ def text(summary):
                       f"{cut.get('refused', 0)} refused; each refusal was checked against what was true then."]  # fmt: skip
     negative = summary["negative"]
     if negative:
-        lines += ["", f"Negative phase: partition {negative['partition']} lost {negative['acknowledged_and_lost']} acknowledged records on all replicas; noticed everywhere within {negative['noticed_ms']} ms.", ""]
+        lines += ["", f"Negative phase: partition {negative['partition']} lost {negative['acknowledged_and_lost']} acknowledged records on all replicas; "
+                      + ("**not noticed as promised**:" if negative["violations"] else f"noticed by all within {negative['noticed_ms'] / 1000:.0f} s of the brokers' return:"), ""]  # fmt: skip
         lines += [f"- {name}: {'yes' if value is True else value or '**no**'}" for name, value in negative["observed"].items()]
     if summary["violations"]:
         lines += ["", "Violations:", ""] + [f"- {violation['kind']}: {violation['what']}" for violation in summary["violations"][:40]]
@@ -184,7 +185,7 @@ def junit(summary, path):
 
 # The plot: operations a second above, latency on a logarithmic scale below, phases as bands, faults as ticks.
 
-WIDTH, LEFT, RIGHT, TOP_Y, HEIGHT, GAP = 1200, 60, 20, 70, 200, 70
+WIDTH, LEFT, RIGHT, TOP_Y, HEIGHT, GAP = 1200, 70, 20, 75, 200, 70
 COLOURS = {"ok": "#2a7f3f", "fail": "#d98b1f", "unknown": "#b3261e", "p50_ms": "#2b5fa8", "p99_ms": "#7aa6de"}
 
 
@@ -208,13 +209,16 @@ def svg(summary):
            f'{len(summary["violations"])} violations)</text>']  # fmt: skip
     out += bands(summary, x, second)
     out += [line(x(0), rate(value), x(length), rate(value), "#ddd") + label(LEFT - 6, rate(value) + 4, f"{value:g}", "end") for value in (0, top / 2, top)]
-    out += [line(x(0), latency(ms), x(length), latency(ms), "#ddd") + label(LEFT - 6, latency(ms) + 4, f"{ms} ms", "end") for ms in (1, 10, 100, 1000, 10000)]
+    out += [line(x(0), latency(ms), x(length), latency(ms), "#ddd") + label(LEFT - 6, latency(ms) + 4, what, "end") for ms, what in ((1, "1 ms"), (10, "10 ms"), (100, "100 ms"), (1000, "1 s"), (10000, "10 s"))]
+    minute = 60 if length > 180 else 10
+    out += [label(x(at), second + HEIGHT + 16, f"{at // 60} min" if minute == 60 else f"{at} s", "middle") for at in range(0, length + 1, minute)]
+    out.append(label(LEFT - 6, TOP_Y - 10, "a second", "end"))
     for name in ("ok", "fail", "unknown"):
         out.append(path([(x(at + 0.5), rate(row[name])) for at, row in enumerate(rows)], COLOURS[name]))
     for name in ("p99_ms", "p50_ms"):
         for part in unbroken(rows, name):
             out.append(path([(x(at + 0.5), latency(row[name])) for at, row in part], COLOURS[name]))
-    out += [legend(LEFT + 10 + 190 * index, second + HEIGHT + 45, COLOURS[name], what) for index, (name, what) in enumerate((
+    out += [legend(LEFT + 10 + 220 * index, second + HEIGHT + 45, COLOURS[name], what) for index, (name, what) in enumerate((
         ("ok", "decided (accepted or refused)"), ("fail", "told: not done"), ("unknown", "no answer"), ("p50_ms", "median of commands"), ("p99_ms", "99th percentile")))]  # fmt: skip
     return "\n".join(out) + "\n</svg>\n"
 

@@ -57,8 +57,8 @@ class Run:
 
         return sorted({partition_of(trip.id.encode(), self.cluster.partitions) for trip in scene.trips("run", self.cluster.partitions) if trip.hot})
 
-    def topic(self):
-        return self.admin.list_topics("berth.trip", timeout=10).topics["berth.trip"]
+    def topic(self, timeout_s=10):
+        return self.admin.list_topics("berth.trip", timeout=timeout_s).topics["berth.trip"]
 
     @functools.cached_property
     def admin(self):
@@ -67,7 +67,12 @@ class Run:
         return AdminClient({"bootstrap.servers": self.cluster.kafka_direct(), "socket.timeout.ms": 5000, "log_level": 0})
 
     def leader(self, partition):
-        leader = self.topic().partitions[partition].leader
+        from confluent_kafka import KafkaException
+
+        try:
+            leader = self.topic().partitions[partition].leader
+        except KafkaException as reason:
+            raise injuries.Skip(f"nobody says who leads partition {partition}: {reason}") from None
         names = [broker.name for broker in self.cluster.brokers() if broker.id == leader]
         if not names:
             raise injuries.Skip(f"partition {partition} has no leader")
@@ -77,7 +82,7 @@ class Run:
         from confluent_kafka import KafkaException
 
         try:
-            return all(len(p.isrs) == len(p.replicas) for p in self.topic().partitions.values())
+            return all(len(p.isrs) == len(p.replicas) for p in self.topic(timeout_s=2).partitions.values())
         except KafkaException:
             return False
 
