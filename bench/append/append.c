@@ -2,13 +2,13 @@
  *
  * It is the other half of the limit of book.*, and the rival of book.latency.*. Loopback brokers; ends after --seconds and 10 s.
  *   batch        --window records are handed over at once, all are awaited, then the next: the group commit of as many clients,
- *                as berth-commands does (idempotent, acks=all, no compression, and flushed: io/kafka/flusher.h)
- *   pieces       the same without linger and flusher: librdkafka sends a batch in two pieces or more (docs/decisions/0013)
- *   lone         one record, awaited, then the next: latency; without linger or flusher, which is quicker
+ *                as berth-commands does (idempotent, acks=all, no compression, by a gathering lane: io/kafka/lane.h)
+ *   pieces       the same by a direct lane: librdkafka sends a batch in two pieces or more (docs/decisions/0013)
+ *   lone         one record, awaited, then the next: latency, by a direct lane, as berth-commands does
  *   transaction  the same, each in a Kafka transaction of its own
  * Prints one JSON object; "measuring" and "measured" on stderr mark the interval, for who reads CPU times. */
 #include "core/memory.h"
-#include "io/kafka/flusher.h"
+#include "io/kafka/lane.h"
 
 #include <librdkafka/rdkafka.h>
 
@@ -35,7 +35,7 @@ typedef struct bench {
     rd_kafka_topic_t *topic;
     rd_kafka_queue_t *queue; /* reports; a pipe beside it tells of them, as in the server's loop */
     int pipe[2];
-    bt_flusher *flusher; /* of a batch */
+    lane lane; /* but for transactions */
     int64_t appended, failed;
     uint32_t *latencies;
     size_t latency_count;
@@ -62,32 +62,49 @@ static void set(rd_kafka_conf_t *conf, const char *name, const char *value)
         fail(name, why);
 }
 
-static void connect_client(bench *b)
+static void open_lane(bench *b, rd_kafka_conf_t *conf)
+{
+    bt_err err;
+    rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_DR);
+    if (!lane_open(&b->lane, b->o.mode == MODE_BATCH ? LANE_GATHERING : LANE_DIRECT, conf, b->o.topic, NULL, &err))
+        fail("producer", err.message);
+    rd_kafka_conf_destroy(conf);
+    b->client = b->lane.client;
+    b->topic = b->lane.topic;
+    b->queue = b->lane.queue;
+    rd_kafka_queue_io_event_enable(b->queue, b->pipe[1], "1", 1);
+}
+
+/* A commit tells as much as reports do, and would wait for these to be taken: so there are none. */
+static void open_transactional(bench *b, rd_kafka_conf_t *conf)
 {
     char why[300];
+    set(conf, "linger.ms", "0");
+    set(conf, "transactional.id", "bench-append");
+    b->client = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof why);
+    if (b->client == NULL)
+        fail("producer", why);
+    b->topic = rd_kafka_topic_new(b->client, b->o.topic, NULL);
+    rd_kafka_error_t *error = rd_kafka_init_transactions(b->client, WAIT_MS);
+    if (error != NULL)
+        fail("init_transactions", rd_kafka_error_string(error));
+}
+
+static void connect_client(bench *b)
+{
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     set(conf, "bootstrap.servers", b->o.brokers);
     set(conf, "enable.idempotence", "true");
     set(conf, "acks", "all");
-    set(conf, "linger.ms", b->o.mode == MODE_BATCH ? "5" : "0");
     set(conf, "socket.nagle.disable", "true");
+    set(conf, "max.in.flight", b->o.mode == MODE_TRANSACTION ? "5" : "1");
     set(conf, "message.timeout.ms", "10000");
+    if (pipe(b->pipe) != 0)
+        fail("pipe", "none to be had");
     if (b->o.mode == MODE_TRANSACTION)
-        set(conf, "transactional.id", "bench-append");
+        open_transactional(b, conf);
     else
-        rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_DR); /* a commit tells as much, and would wait for these to be taken */
-    b->client = rd_kafka_new(RD_KAFKA_PRODUCER, conf, why, sizeof why);
-    if (b->client == NULL || pipe(b->pipe) != 0)
-        fail("producer", why);
-    b->flusher = b->o.mode == MODE_BATCH ? bt_flusher_new(b->client) : NULL;
-    b->queue = rd_kafka_queue_get_main(b->client);
-    rd_kafka_queue_io_event_enable(b->queue, b->pipe[1], "1", 1);
-    b->topic = rd_kafka_topic_new(b->client, b->o.topic, NULL);
-    if (b->o.mode == MODE_TRANSACTION) {
-        rd_kafka_error_t *error = rd_kafka_init_transactions(b->client, WAIT_MS);
-        if (error != NULL)
-            fail("init_transactions", rd_kafka_error_string(error));
-    }
+        open_lane(b, conf);
 }
 
 static void produce(bench *b, int partition)
@@ -119,8 +136,7 @@ static void append_window(bench *b)
 {
     for (int i = 0; i < b->o.window; i++)
         produce(b, i * b->o.partitions / b->o.window);
-    if (b->flusher != NULL)
-        bt_flusher_flush(b->flusher);
+    lane_flush(&b->lane);
     for (int left = b->o.window; left > 0;)
         left -= take_reports(b);
     b->appended += b->o.window;

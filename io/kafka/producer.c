@@ -5,19 +5,18 @@
 #include "io/kafka/producer.h"
 
 #include "core/memory.h"
-#include "io/kafka/client.h"
-#include "io/kafka/flusher.h"
+#include "io/kafka/lane.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <unistd.h>
 
 #define REPORTS_A_CALL 512
 #define RECREATE_EVERY_MS 500
-#define ABANDONED_MAX 8 /* old handles whose destruction hangs; past it no new producer is made */
+#define ABANDONED_MAX 16 /* old handles whose destruction hangs; past it no new producer is made */
 #define DRAIN_AFTER_MS 1000
 #define IN_FLIGHT_DEFAULT 1
+#define LANE_COUNT 2
 #define OPEN_KBYTES_MAX 262144 /* bytes of records without a report */
 
 typedef struct slot {
@@ -26,14 +25,20 @@ typedef struct slot {
     bool open;
 } slot;
 
+/* Where a partition's records go. */
+typedef struct way {
+    uint32_t open; /* records without a report */
+    lane_kind lane;
+} way;
+
 struct bt_producer {
-    rd_kafka_t *client; /* NULL while a new one cannot be made yet */
-    rd_kafka_topic_t *topic;
-    rd_kafka_queue_t *queue;
-    bt_flusher *flusher;
+    bool is_open;             /* false while new lanes cannot be made yet */
+    lane lanes[LANE_COUNT];   /* by lane_kind */
+    way *ways;                /* by partition */
+    int32_t way_count;
     bt_producer_outputs outputs;
     bt_wake *wake;
-    bool fatal;               /* the client is beyond use; replaced by the next poll */
+    bool fatal;               /* a client is beyond use; both are replaced by the next poll */
     int64_t recreated_at_ms;
     rd_kafka_conf_t *conf;    /* what each client is made from */
     char topic_name[256];
@@ -47,71 +52,43 @@ struct bt_producer {
     atomic_uint *abandoned;   /* shared with the threads that destroy old handles */
 };
 
-/* --- making and giving up the library's client --- */
+/* --- its lanes --- */
 
-static bool client_open(bt_producer *producer, bt_err *err)
+static void lanes_abandon(bt_producer *producer)
 {
-    rd_kafka_t *client = bt_kafka_client_new(RD_KAFKA_PRODUCER, rd_kafka_conf_dup(producer->conf), err);
-    if (client == NULL)
-        return false;
-    rd_kafka_topic_t *topic = rd_kafka_topic_new(client, producer->topic_name, NULL);
-    if (topic == NULL) {
-        rd_kafka_destroy(client);
-        return bt_fail(err, BT_ERR_INPUT, 0, "'%s' is not a topic's name", producer->topic_name);
-    }
-    bt_flusher *flusher = bt_flusher_new(client);
-    if (flusher == NULL) {
-        rd_kafka_topic_destroy(topic);
-        rd_kafka_destroy(client);
-        return bt_fail(err, BT_ERR_RETRY, 0, "the producer: no thread is to be had");
-    }
-    producer->client = client;
-    producer->flusher = flusher;
-    producer->topic = topic;
-    producer->queue = rd_kafka_queue_get_main(client);
+    for (int i = 0; i < LANE_COUNT; i++)
+        lane_abandon(&producer->lanes[i], producer->wake, producer->abandoned);
+    for (int32_t i = 0; i < producer->way_count; i++)
+        producer->ways[i].open = 0;
+    producer->is_open = false;
+}
+
+static bool lanes_open(bt_producer *producer, bt_err *err)
+{
+    static const lane_kind kinds[LANE_COUNT] = { LANE_DIRECT, LANE_GATHERING };
+    for (int i = 0; i < LANE_COUNT; i++)
+        if (!lane_open(&producer->lanes[i], kinds[i], producer->conf, producer->topic_name, producer->wake, err)) {
+            lanes_abandon(producer);
+            return false;
+        }
     producer->fatal = false;
-    if (producer->wake != NULL) {
-        uint64_t one = 1;
-        rd_kafka_queue_io_event_enable(producer->queue, producer->wake->fd, &one, sizeof one);
-    }
+    producer->is_open = true;
     return true;
 }
 
-typedef struct retirement {
-    rd_kafka_t *client;
-    bt_flusher *flusher;
-    atomic_uint *abandoned;
-} retirement;
-
-/* Destroying can take as long as a request in flight does, or hang: so it has a thread of its own. */
-static void *retire(void *argument)
+/* Few go directly and many together; but records of one partition do not overtake each other, so it keeps its lane while any is open. */
+static way *way_of(bt_producer *producer, int32_t partition, size_t handed_over)
 {
-    retirement *old = argument;
-    bt_flusher_free(old->flusher);
-    rd_kafka_purge(old->client, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT | RD_KAFKA_PURGE_F_NON_BLOCKING);
-    rd_kafka_destroy(old->client);
-    atomic_fetch_sub(old->abandoned, 1);
-    bt_release(old);
-    return NULL;
-}
-
-static void client_abandon(bt_producer *producer)
-{
-    if (producer->wake != NULL)
-        rd_kafka_queue_io_event_enable(producer->queue, -1, NULL, 0);
-    rd_kafka_queue_destroy(producer->queue);
-    rd_kafka_topic_destroy(producer->topic);
-    retirement *old = bt_alloc(sizeof *old);
-    *old = (retirement){ producer->client, producer->flusher, producer->abandoned };
-    producer->client = NULL;
-    producer->flusher = NULL;
-    atomic_fetch_add(producer->abandoned, 1);
-    pthread_t thread;
-    if (pthread_create(&thread, NULL, retire, old) == 0) {
-        pthread_detach(thread);
-        return;
+    if (partition >= producer->way_count) {
+        int32_t count = partition + 16;
+        producer->ways = bt_resize(producer->ways, (size_t)count * sizeof *producer->ways);
+        memset(producer->ways + producer->way_count, 0, (size_t)(count - producer->way_count) * sizeof *producer->ways);
+        producer->way_count = count;
     }
-    bt_release(old); /* no thread to be had: the handle is left to the end of the process, and counted for good */
+    way *found = &producer->ways[partition];
+    if (found->open == 0)
+        found->lane = handed_over > LANE_DIRECT_MAX ? LANE_GATHERING : LANE_DIRECT;
+    return found;
 }
 
 static bool options_set(rd_kafka_conf_t *conf, const bt_producer_options *options, bt_err *err)
@@ -122,7 +99,7 @@ static bool options_set(rd_kafka_conf_t *conf, const bt_producer_options *option
         return bt_fail(err, BT_ERR_INPUT, 0, "message timeout of %d ms: 1000 to 15000 are allowed; longer makes a zombie that appends late", timeout);
     if (in_flight < 1 || in_flight > 5)
         return bt_fail(err, BT_ERR_INPUT, 0, "%d requests in flight: 1 to 5 are allowed", in_flight);
-    return bt_kafka_conf_set_i64(conf, "linger.ms", BT_FLUSHER_LINGER_MS, err) && bt_kafka_conf_set_i64(conf, "max.in.flight", in_flight, err) &&
+    return bt_kafka_conf_set_i64(conf, "max.in.flight", in_flight, err) &&
            bt_kafka_conf_set_i64(conf, "message.timeout.ms", timeout, err) &&
            bt_kafka_conf_set_i64(conf, "message.max.bytes", BT_KAFKA_MESSAGE_BYTES_MAX, err) &&
            bt_kafka_conf_set_i64(conf, "queue.buffering.max.messages", BT_PRODUCER_OPEN_MAX + 1, err) &&
@@ -154,7 +131,7 @@ bool bt_producer_new(const bt_kafka_config *config, const bt_producer_options *o
         producer->free_slots[i] = BT_PRODUCER_OPEN_MAX - 1 - i;
     producer->free_count = BT_PRODUCER_OPEN_MAX;
     atomic_store(&producer->incarnation, 1);
-    if (!client_open(producer, err)) {
+    if (!lanes_open(producer, err)) {
         bt_producer_free(producer, 0);
         return false;
     }
@@ -212,16 +189,18 @@ static rd_kafka_headers_t *headers_of(const bt_append *append)
     return headers;
 }
 
-static rd_kafka_resp_err_t enqueue(bt_producer *producer, const bt_append *append)
+static rd_kafka_resp_err_t enqueue(bt_producer *producer, const bt_append *append, size_t handed_over)
 {
-    if (producer->client == NULL || producer->fatal)
+    if (!producer->is_open || producer->fatal)
         return RD_KAFKA_RESP_ERR__STATE;
     if (producer->free_count == 0)
         return RD_KAFKA_RESP_ERR__QUEUE_FULL;
     uint32_t number = producer->free_slots[producer->free_count - 1];
+    way *taken = way_of(producer, append->partition, handed_over);
+    lane *by = &producer->lanes[taken->lane];
     rd_kafka_headers_t *headers = headers_of(append);
     rd_kafka_vu_t fields[] = {
-        { .vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = producer->topic },
+        { .vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = by->topic },
         { .vtype = RD_KAFKA_VTYPE_PARTITION, .u.i32 = append->partition },
         { .vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY },
         { .vtype = RD_KAFKA_VTYPE_KEY, .u.mem = { (void *)append->key.at, append->key.size } },
@@ -230,7 +209,7 @@ static rd_kafka_resp_err_t enqueue(bt_producer *producer, const bt_append *appen
         { .vtype = RD_KAFKA_VTYPE_OPAQUE, .u.ptr = (void *)(uintptr_t)(number + 1) },
         { .vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = headers },
     };
-    rd_kafka_error_t *error = rd_kafka_produceva(producer->client, fields, BT_COUNT_OF(fields) - (headers == NULL ? 1 : 0));
+    rd_kafka_error_t *error = rd_kafka_produceva(by->client, fields, BT_COUNT_OF(fields) - (headers == NULL ? 1 : 0));
     if (error != NULL) {
         rd_kafka_resp_err_t code = rd_kafka_error_code(error);
         rd_kafka_error_destroy(error);
@@ -242,6 +221,8 @@ static rd_kafka_resp_err_t enqueue(bt_producer *producer, const bt_append *appen
     }
     producer->free_count--;
     producer->slots[number] = (slot){ append->generation, append->attempt, append->partition, true };
+    taken->open++;
+    by->open++;
     atomic_fetch_add(&producer->open, 1);
     return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
@@ -257,12 +238,12 @@ void bt_producer_append(bt_producer *producer, const bt_append *appends, size_t 
                 error = RD_KAFKA_RESP_ERR__PURGE_QUEUE; /* its link is missing, so it would be void */
         }
         if (error == RD_KAFKA_RESP_ERR_NO_ERROR)
-            error = enqueue(producer, &appends[i]);
+            error = enqueue(producer, &appends[i], append_count);
         if (error != RD_KAFKA_RESP_ERR_NO_ERROR)
             refuse(producer, &appends[i], error);
     }
-    if (producer->flusher != NULL)
-        bt_flusher_flush(producer->flusher);
+    if (producer->lanes[LANE_GATHERING].open > 0)
+        lane_flush(&producer->lanes[LANE_GATHERING]);
     if (producer->refused_count > refused_before && producer->wake != NULL)
         bt_wake_up(producer->wake);
 }
@@ -303,6 +284,11 @@ static bt_report report_take(bt_producer *producer, uint32_t number)
     bt_assert(number < BT_PRODUCER_OPEN_MAX && taken->open);
     taken->open = false;
     producer->free_slots[producer->free_count++] = number;
+    way *by = &producer->ways[taken->partition];
+    if (by->open > 0) { /* 0: its lane was abandoned */
+        by->open--;
+        producer->lanes[by->lane].open--;
+    }
     atomic_fetch_sub(&producer->open, 1);
     return (bt_report){
         .generation = taken->generation,
@@ -354,12 +340,12 @@ static void on_error(bt_producer *producer, rd_kafka_event_t *event)
         producer->fatal = true;
 }
 
-static size_t serve(bt_producer *producer, int timeout_ms)
+static size_t serve_lane(bt_producer *producer, lane *served, int timeout_ms)
 {
     size_t told = 0;
     /* Bounded: no more events than records were open, and errors, when it began. */
-    for (uint32_t left = atomic_load(&producer->open) + 64; left > 0 && !producer->fatal; left--) {
-        rd_kafka_event_t *event = rd_kafka_queue_poll(producer->queue, told > 0 ? 0 : timeout_ms);
+    for (uint32_t left = served->open + 64; left > 0 && !producer->fatal; left--) {
+        rd_kafka_event_t *event = rd_kafka_queue_poll(served->queue, told > 0 ? 0 : timeout_ms);
         if (event == NULL)
             break;
         if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_DR)
@@ -368,6 +354,20 @@ static size_t serve(bt_producer *producer, int timeout_ms)
             on_error(producer, event);
         rd_kafka_event_destroy(event);
         timeout_ms = 0;
+    }
+    return told;
+}
+
+/* Waits at the lane that has records open, by turns if both have. */
+static size_t serve(bt_producer *producer, int timeout_ms)
+{
+    lane *direct = &producer->lanes[LANE_DIRECT], *gathering = &producer->lanes[LANE_GATHERING];
+    size_t told = serve_lane(producer, direct, 0) + serve_lane(producer, gathering, 0);
+    int64_t end_ms = bt_kafka_now_ms() + timeout_ms;
+    for (int64_t left = timeout_ms; told == 0 && left > 0 && !producer->fatal; left = end_ms - bt_kafka_now_ms()) {
+        bool both = direct->open > 0 && gathering->open > 0;
+        told += serve_lane(producer, gathering->open > 0 ? gathering : direct, both ? 1 : (int)left);
+        told += both ? serve_lane(producer, direct, 1) : 0;
     }
     return told;
 }
@@ -396,8 +396,8 @@ static size_t tell_all_unknown(bt_producer *producer)
 static size_t replace(bt_producer *producer)
 {
     size_t told = 0;
-    if (producer->client != NULL) {
-        client_abandon(producer);
+    if (producer->is_open) {
+        lanes_abandon(producer);
         atomic_fetch_add(&producer->recreated, 1);
         told = tell_all_unknown(producer);
     }
@@ -405,7 +405,7 @@ static size_t replace(bt_producer *producer)
     if (producer->recreated_at_ms != 0 && now_ms - producer->recreated_at_ms < RECREATE_EVERY_MS)
         return told;
     producer->recreated_at_ms = now_ms;
-    if (atomic_load(producer->abandoned) <= ABANDONED_MAX && client_open(producer, NULL))
+    if (atomic_load(producer->abandoned) <= ABANDONED_MAX && lanes_open(producer, NULL))
         atomic_fetch_add(&producer->incarnation, 1);
     return told;
 }
@@ -413,9 +413,9 @@ static size_t replace(bt_producer *producer)
 size_t bt_producer_poll(bt_producer *producer, int timeout_ms)
 {
     size_t told = tell_refused(producer);
-    if (producer->client != NULL)
+    if (producer->is_open)
         told += serve(producer, told > 0 ? 0 : timeout_ms);
-    if (producer->client == NULL || producer->fatal)
+    if (!producer->is_open || producer->fatal)
         told += replace(producer);
     return told;
 }
@@ -424,14 +424,14 @@ void bt_producer_free(bt_producer *producer, int limit_ms)
 {
     if (producer == NULL)
         return;
-    if (producer->client != NULL) {
+    if (producer->is_open) {
         int64_t end_ms = bt_kafka_now_ms() + limit_ms;
         while (atomic_load(&producer->open) > 0 && !producer->fatal && bt_kafka_now_ms() < end_ms)
             bt_producer_poll(producer, 10);
     }
     tell_refused(producer);
-    if (producer->client != NULL) {
-        client_abandon(producer);
+    if (producer->is_open) {
+        lanes_abandon(producer);
         tell_all_unknown(producer);
     }
     /* A short wait, so that an orderly end leaves no thread behind; a handle that hangs is left to the process's end. */
@@ -441,6 +441,7 @@ void bt_producer_free(bt_producer *producer, int limit_ms)
     if (atomic_load(producer->abandoned) == 0)
         bt_release(producer->abandoned);
     rd_kafka_conf_destroy(producer->conf);
+    bt_release(producer->ways);
     bt_release(producer->slots);
     bt_release(producer->free_slots);
     bt_release(producer->refused);

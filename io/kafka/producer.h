@@ -13,6 +13,8 @@
  * open is reported with BT_ERR_UNKNOWN, a new producer takes its place (its incarnation is one higher), and the old one is
  * purged and destroyed by a thread of its own. A live producer is never purged: that would hit all partitions of the node.
  *
+ * Inside are two clients of librdkafka: one that sends a few records at once, and one that sends many in one request (io/kafka/lane.h).
+ *
  * Threads: all functions from the one loop thread, except bt_producer_stats_of. Bounded: BT_PRODUCER_OPEN_MAX records. */
 #ifndef BERTH_IO_KAFKA_PRODUCER_H
 #define BERTH_IO_KAFKA_PRODUCER_H
@@ -84,7 +86,7 @@ size_t bt_producer_poll(bt_producer *producer, int timeout_ms);
 typedef struct bt_producer_stats {
     uint64_t appended, reported_ok, reported_error, offset_unknown;
     uint64_t recreated;   /* producers given up after a fatal error: alert on it */
-    uint64_t abandoned;   /* of those, still not destroyed */
+    uint64_t abandoned;   /* their clients that are still not destroyed: two each */
     uint64_t broker_errors; /* connection errors told by the library, healed or not */
     uint32_t open;        /* without a report now */
     uint32_t incarnation;
