@@ -152,6 +152,7 @@ int main(int argc, char *argv[])
     bt_http_listen_or_exit(spec.program, "admin.listen", self.settings.admin_listen);
     if (bt_log_level_from_text(self.settings.log_level, &level))
         bt_log_init(spec.program, bt_version_stamp(), level);
+    bt_kafka_set_log(bt_log_kafka_client);
     bt_process_prepare();
     sigemptyset(&signals);
     sigaddset(&signals, SIGINT);

@@ -56,14 +56,6 @@ static bt_kafka_config kafka_config_of(program *p)
     return (bt_kafka_config){ p->kafka_settings, p->config.pair_count, "berth-commands" };
 }
 
-static void log_kafka(int level, const char *facility, const char *text)
-{
-    if (level <= 4)
-        bt_log_warn("kafka.client", F_STR("facility", facility), F_STR("text", text));
-    else
-        bt_log_debug("kafka.client", F_STR("facility", facility), F_STR("text", text));
-}
-
 /* The number of partitions is fixed in the log; without a broker it cannot be known, so start-up waits for one, for a while. */
 static bool find_partition_count(program *p, bt_err *err)
 {
@@ -179,7 +171,7 @@ int main(int argc, char *argv[])
     if (!bt_log_level_from_text(p.settings.log_level, &level))
         level = BT_LOG_INFO;
     bt_log_init("berth-commands", bt_version_stamp(), level);
-    bt_kafka_set_log(log_kafka);
+    bt_kafka_set_log(bt_log_kafka_client);
     struct sigaction action = { .sa_handler = on_signal };
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGINT, &action, NULL);

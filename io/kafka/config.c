@@ -120,8 +120,8 @@ static bool set_users(rd_kafka_conf_t *conf, const bt_kafka_config *config, bt_e
         }
         if (!bt_kafka_conf_set(conf, setting->name, setting->value, err))
             return false;
-        has_servers |= strcmp(setting->name, "bootstrap.servers") == 0 || strcmp(setting->name, "metadata.broker.list") == 0 ||
-                       strcmp(setting->name, "test.mock.num.brokers") == 0;
+        has_servers |= *setting->value != '\0' && (strcmp(setting->name, "bootstrap.servers") == 0 || strcmp(setting->name, "metadata.broker.list") == 0 ||
+                                                   strcmp(setting->name, "test.mock.num.brokers") == 0);
     }
     return has_servers || bt_fail(err, BT_ERR_INPUT, 0, "no Kafka is named: set kafka.bootstrap.servers, as in kafka.bootstrap.servers=127.0.0.1:9092");
 }

@@ -279,3 +279,11 @@ void bt_log_write(bt_log_level level, const char *name, const bt_log_field *fiel
 }
 
 void bt_log_flush(void) { tell_dropped(bt_clock_monotonic_us(), true); }
+
+void bt_log_kafka_client(int level, const char *facility, const char *text)
+{
+    if (level <= 4) /* a warning of syslog */
+        bt_log_warn("kafka.client", F_STR("facility", facility), F_STR("text", text));
+    else
+        bt_log_debug("kafka.client", F_STR("facility", facility), F_STR("text", text));
+}

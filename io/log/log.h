@@ -83,6 +83,9 @@ static inline bt_log_field bt_log_field_i64(const char *name, int64_t value)
         }                                                                                                              \
     } while (0)
 
+/* What the Kafka library says, with syslog's levels, as lines of ours: a bt_kafka_log_fn for each server. Any thread. */
+void bt_log_kafka_client(int level, const char *facility, const char *text);
+
 bool bt_log_is_on(bt_log_level level);
 void bt_log_write(bt_log_level level, const char *name, const bt_log_field *fields, size_t field_count);
 

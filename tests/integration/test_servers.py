@@ -1,11 +1,13 @@
 """What every server has in common: health, metrics that Prometheus can read, a version, help, and one line about a wrong setting."""
+import json
 import socket
 import subprocess
 
 import pytest
 import requests
 
-from conftest import PATIENCE_S, TOP
+from conftest import PATIENCE_S, TOP, wait_until
+from server_process import server as server_beside
 
 PROGRAMS = {"commands": "berth-commands", "projections": "berth-projections", "query": "berth-query-api"}
 SERVERS = list(PROGRAMS)
@@ -70,3 +72,11 @@ def test_an_address_that_cannot_be_listened_on_is_one_line_with_the_remedy(stack
 @pytest.mark.parametrize("server", SERVERS)
 def test_unknown_paths_of_the_admin_port_are_404(stack, server):
     assert requests.get(stack.admin[server] + "/etc", timeout=PATIENCE_S).status_code == 404
+
+
+@pytest.mark.parametrize("name", ["commands", "projections"])
+def test_every_line_of_a_log_is_json_what_the_kafka_library_says_too(stack, name):
+    with server_beside(stack, name, settings={"kafka.bootstrap.servers": "127.0.0.1:1"}) as found:
+        wait_until(lambda: "Connection refused" in found.log(), what="the library tells that it cannot connect")
+    lines = [json.loads(line) for line in found.log().splitlines()]
+    assert "kafka.client" in {line["event"] for line in lines}

@@ -46,8 +46,11 @@ static void config__of_an_unknown_name_or_a_bad_value__names_it(void **unused)
 static void config__without_servers__says_what_to_set(void **unused)
 {
     bt_err err;
+    bt_kafka_setting empty[] = { { "bootstrap.servers", "" } };
     assert_false(check(NULL, 0, &err));
     assert_non_null(strstr(err.message, "bootstrap.servers"));
+    assert_false(check(empty, 1, &err));
+    assert_non_null(strstr(err.message, "no Kafka is named"));
 }
 
 static void config__with_a_bad_secret__does_not_show_it(void **unused)
