@@ -48,11 +48,13 @@ def latency(cluster):
     done = subprocess.run(tool, capture_output=True, text=True)
     if done.returncode != 0:
         raise Unmeasured(f"no topic {TOPIC}: {done.stderr.strip()[:200]}")
-    ours, theirs = [], []
+    load(cluster, "node1", 32, 8, 6, "warm-")
+    ours, theirs, sizes = [], [], None
     for number in range(ROUNDS):
         say(f"nodes.latency.three_brokers: round {number + 1} of {ROUNDS}")
         ours.append(load(cluster, "node1", 1, 1, 4, f"lone-{number}-"))
-        theirs.append(run_marked([bench.program("bench_append"), "--brokers", brokers, "--topic", TOPIC, "--mode", "lone", "--key", "20", "--value", "120",
+        sizes = sizes or bench.record_sizes("berth.trip", "lone-0-", brokers)
+        theirs.append(run_marked([bench.program("bench_append"), "--brokers", brokers, "--topic", TOPIC, "--mode", "lone", "--key", str(sizes[0]), "--value", str(sizes[1]),
                                   "--seconds", "4", "--warmup", "1"], {}, 4).said)
     for name, part in (("nodes.latency.three_brokers", "p50_us"), ("nodes.latency.three_brokers.p99", "p99_us")):
         value, limit = median([said[part] for said in ours]) / 1000, median([said[part] for said in theirs]) / 1000
@@ -65,8 +67,11 @@ def run(bench):
     bench.dev("down")
     bench.running.clear()
     for name, brokers, nodes in (("nodes.one", 1, 1), ("nodes.three", 1, 3), ("nodes.one.three_brokers", 3, 1), ("nodes.three.three_brokers", 3, 3)):
+        measures = [lambda cluster: holds(cluster, name)] if bench.wants(name) else []
+        measures += [latency] if (brokers, nodes) == (3, 1) and bench.wants("nodes.latency") else []
+        if not measures:
+            continue
         with BenchCluster(bench, brokers, nodes) as cluster:
             cluster.up_for_bench()
-            yield from holds(cluster, name)
-            if (brokers, nodes) == (3, 1):
-                yield from latency(cluster)
+            for measure in measures:
+                yield from measure(cluster)

@@ -105,9 +105,9 @@ class Bench:
         change = ["--add-config", "flush.messages=1"] if on else ["--delete-config", "flush.messages"]
         self.kafka_tool("kafka.admin.ConfigCommand", "--alter", "--entity-type", "topics", "--entity-name", topic, *change)
 
-    def record_sizes(self, topic, key_prefix):
-        """Mean sizes of key and value of the newest records of these keys."""
-        done = subprocess.run(["kcat", "-b", self.kafka, "-C", "-t", topic, "-o", "-2000", "-e", "-q", "-f", "%k %K %S\n"], capture_output=True)
+    def record_sizes(self, topic, key_prefix, brokers=None):
+        """Mean sizes of key and value of the newest records of these keys; on the bench's own broker, or others."""
+        done = subprocess.run(["kcat", "-b", brokers or self.kafka, "-C", "-t", topic, "-o", "-2000", "-e", "-q", "-f", "%k %K %S\n"], capture_output=True)
         rows = [line.rsplit(b" ", 2) for line in done.stdout.splitlines()]
         sizes = [(int(key), int(value)) for name, key, value in (row for row in rows if len(row) == 3) if name.startswith(key_prefix.encode())]
         if not sizes:

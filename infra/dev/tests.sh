@@ -49,6 +49,7 @@ tests_settle() {
     BERTH_PRESET=$TESTS_PRESET
     BERTH_DEV_THROWAWAY=1
     export BERTH_DEV_THROWAWAY
+    export TSAN_OPTIONS=${TSAN_OPTIONS:-suppressions=$TOP/tests/tsan.supp}
     unset BERTH_PORT_BASE BERTH_KAFKA_BOOTSTRAP_SERVERS BERTH_POSTGRES_DSN BERTH_REDIS_URL
     settings_load
     stack_open
@@ -132,9 +133,9 @@ tests_integration() {
 # tests_check_sanitizers: a server that was told off by ASan, UBSan or LSan fails the run, whatever its answers were.
 tests_check_sanitizers() {
     local found
-    found=$(grep -l -E 'ERROR: (Address|Leak|Thread)Sanitizer|runtime error:' "$LOGS"/{commands,projections,query}.log 2> /dev/null)
+    found=$(grep -l -E '(ERROR|WARNING): (Address|Leak|Thread)Sanitizer|runtime error:' "$LOGS"/{commands,projections,query}.log 2> /dev/null)
     [ -n "$found" ] || return 0
-    grep -h -A 12 -E 'ERROR: (Address|Leak|Thread)Sanitizer|runtime error:' $found | head -n 40
+    grep -h -A 12 -E '(ERROR|WARNING): (Address|Leak|Thread)Sanitizer|runtime error:' $found | head -n 40
     say "the sanitizers complain in: $found"
     TESTS_FAILED="$TESTS_FAILED sanitizers"
 }

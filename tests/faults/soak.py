@@ -2,7 +2,7 @@
 
     PYTHONPATH=tests python3 -m faults.soak [--seconds 600] [--clients 16] [--svg docs/soak.svg] [--preset release] [--keep]
 
-It brings up a stack of its own (.berth-soak, ports from 39000, released binaries), runs the clients of the fault runs against it, and takes it
+It brings up a stack of its own (.berth-soak, ports from 27000, released binaries), runs the clients of the fault runs against it, and takes it
 down. After a warm-up, a quarter of the time, each series gets a robust slope (Theil-Sen: the median of all pairs, so that one collection or one
 grown table does not make a trend). What growth is tolerated over the rest of the run:
 
@@ -183,7 +183,7 @@ def parse(arguments):
     parser.add_argument("--json", type=pathlib.Path)
     parser.add_argument("--preset", default=os.environ.get("BERTH_PRESET", "release"))
     parser.add_argument("--state", type=pathlib.Path, default=TOP / ".berth-soak")
-    parser.add_argument("--base", type=int, default=int(os.environ.get("BERTH_SOAK_PORT_BASE", 39000)))
+    parser.add_argument("--base", type=int, default=int(os.environ.get("BERTH_SOAK_PORT_BASE", 27000)))
     parser.add_argument("--keep", action="store_true", help="leave the state folder, with its logs")
     return parser.parse_args(arguments)
 
