@@ -6,6 +6,7 @@ FAULTS_STATE=${BERTH_FAULTS_STATE:-$TOP/.berth-faults}
 
 # faults_run ARGS: ./dev faults. --setup stops before the run itself; what --help says is the runner's.
 faults_run() {
+    case ${1:-} in --soak) shift; faults_soak "$@" ;; esac
     case " $* " in
         *" --help "* | *" -h "* | *" --list "*) exec env PYTHONPATH="$TOP/tests" PYTHONDONTWRITEBYTECODE=1 python3 -m faults.run "$@" ;;
     esac
@@ -29,6 +30,11 @@ faults_start() {
     # 7, 8 and 9 are locks of ./dev; parts of a run that outlives its harness must not hold them.
     (cd "$TOP" && exec env -u BERTH_PORT_BASE -u BERTH_PRESET -u BERTH_STATE BERTH_FAULTS_STATE="$FAULTS_STATE" PYTHONPATH="$TOP/tests" PYTHONUNBUFFERED=1 \
         nice -n 5 python3 -m faults.run "$@" 7>&- 8>&- 9>&-)
+}
+
+# faults_soak ARGS: ten minutes of load on a stack that soak.py brings up by ./dev, in a state folder and on ports of its own; does anything leak?
+faults_soak() {
+    exec env -u BERTH_PORT_BASE -u BERTH_STATE PYTHONPATH="$TOP/tests" PYTHONDONTWRITEBYTECODE=1 python3 -m faults.soak "$@"
 }
 
 # faults_build_linear: the linearizability checker, a Go program with Porcupine in it.

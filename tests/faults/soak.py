@@ -1,6 +1,6 @@
 """soak - does anything leak? Mixed load on one stack for ten minutes, resident memory and open files of the three servers once a second.
 
-    PYTHONPATH=tests python3 -m faults.soak [--seconds 600] [--clients 16] [--svg docs/soak.svg] [--preset release] [--keep]
+    ./dev faults --soak [--seconds 600] [--clients 16] [--svg docs/soak.svg] [--preset release] [--keep]
 
 It brings up a stack of its own (.berth-soak, ports from 27000, released binaries), runs the clients of the fault runs against it, and takes it
 down. After a warm-up, a quarter of the time, each series gets a robust slope (Theil-Sen: the median of all pairs, so that one collection or one

@@ -248,7 +248,7 @@ def test_a_request_that_drips_is_ended_by_408_and_others_are_served(stack, name)
             times = [timed(call)[0] for _ in range(30)]
             answers = [one.result() for one in slow]
         assert {(status, code) for status, code, _ in answers} == {(408, "too-slow")}, answers
-        assert all(limit - 0.5 <= seconds < limit + 15 for _, _, seconds in answers), answers
+        assert all(limit - 0.5 <= seconds < limit + 60 for _, _, seconds in answers), answers
         assert_served(times)
 
 

@@ -1,6 +1,7 @@
 """What a command server does when its queue, a disk or its memory is full: it says so, keeps what it accepted, and heals when there is room."""
 import concurrent.futures
 import json
+import resource
 import time
 import uuid
 
@@ -141,3 +142,27 @@ def test_short_of_memory_it_refuses_commands_and_keeps_what_it_accepted(stack):
                 again = Api(node.url).post("/v1/trips", body, key=key)
                 assert again.status_code == 201 and again.headers["Idempotent-Replayed"] == "true"
     assert accepted
+
+
+def test_a_full_disk_under_the_broker_is_503_and_heals(stack, commands):
+    """Its files may not grow any more (RLIMIT_FSIZE, as a full disk that needs no root). A broker whose only folder fails halts: it is started again."""
+    trip = commands.post("/v1/trips", trip_body(seats=50)).json()["trip"]
+    kept, doubtful = str(uuid.uuid4()), str(uuid.uuid4())
+    accepted = hold(commands, trip, key=kept)
+    assert accepted.status_code == 201
+    broker = int((stack.state / "run" / "kafka.pid").read_text().split()[0])
+    limits = resource.prlimit(broker, resource.RLIMIT_FSIZE)
+    resource.prlimit(broker, resource.RLIMIT_FSIZE, (1, limits[1]))
+    try:
+        refused = hold(commands, trip, key=doubtful)
+        assert refused.status_code in (503, 504) and "Retry-After" in refused.headers, refused.text
+        assert stack.status()["parts"]["commands"] == "running"
+    finally:
+        if stack.status()["parts"]["kafka"] == "running":
+            stack.kill("kafka")
+        stack.start("kafka")
+    stack.wait_ready("commands", seconds=120)
+    again = wait_until(lambda: served(hold(commands, trip, key=doubtful)) is not None and hold(commands, trip, key=doubtful), 90, "it is accepted now")
+    seats = [answer.json()["seats"][0]["seat"] for answer in (hold(commands, trip, key=kept), again)]
+    assert hold(commands, trip, key=kept).content == accepted.content and len(set(seats)) == 2
+    assert stack.berth("log", "verify")
