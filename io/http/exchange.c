@@ -91,6 +91,17 @@ static struct curl_slist *header_list(const bt_http_call *call, bt_arena *arena,
     return list;
 }
 
+/* Called each time that the request is about to go out. */
+static int note_begun(void *context, char *far_ip, char *near_ip, int far_port, int near_port)
+{
+    (void)far_ip;
+    (void)near_ip;
+    (void)far_port;
+    (void)near_port;
+    ((bt_http_exchange *)context)->was_begun = true;
+    return CURL_PREREQFUNC_OK;
+}
+
 static void set_options(bt_http_exchange *exchange, const bt_http_call *call, const char *url, int64_t connect_timeout_ms, int64_t timeout_ms)
 {
     CURL *curl = exchange->curl;
@@ -109,6 +120,8 @@ static void set_options(bt_http_exchange *exchange, const bt_http_call *call, co
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, &exchange->body);
     curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, take_header);
     curl_easy_setopt(curl, CURLOPT_HEADERDATA, &exchange->head);
+    curl_easy_setopt(curl, CURLOPT_PREREQFUNCTION, note_begun);
+    curl_easy_setopt(curl, CURLOPT_PREREQDATA, exchange);
     if (strcmp(call->method, "HEAD") == 0) {
         curl_easy_setopt(curl, CURLOPT_NOBODY, 1L);
         return;
@@ -156,6 +169,7 @@ bool bt_http_exchange_set(bt_http_exchange *exchange, const char *base_url, cons
     bt_buf_reset(&exchange->head);
     bt_buf_reset(&exchange->body);
     exchange->error[0] = '\0';
+    exchange->was_begun = false;
     set_options(exchange, call, bt_arena_printf(arena, "%s" BT_STR_FMT, base_url, BT_STR_ARG(call->target)).at, connect_timeout_ms, timeout_ms);
     return true;
 }
@@ -163,7 +177,8 @@ bool bt_http_exchange_set(bt_http_exchange *exchange, const char *base_url, cons
 static bool fail_with(const bt_http_exchange *exchange, CURLcode code, const char *base_url, bt_err *err)
 {
     const char *message = exchange->error[0] != '\0' ? exchange->error : curl_easy_strerror(code);
-    bool never_sent = code == CURLE_COULDNT_CONNECT || code == CURLE_COULDNT_RESOLVE_HOST || code == CURLE_SSL_CONNECT_ERROR;
+    bool no_connection = code == CURLE_COULDNT_CONNECT || code == CURLE_COULDNT_RESOLVE_HOST || code == CURLE_SSL_CONNECT_ERROR;
+    bool never_sent = no_connection && !exchange->was_begun; /* "could not connect" may be said of curl's second try, while the first was obeyed */
     bool wrong = code == CURLE_URL_MALFORMAT || code == CURLE_UNSUPPORTED_PROTOCOL;
     bt_err_kind kind = wrong ? BT_ERR_INPUT : never_sent ? BT_ERR_RETRY : BT_ERR_UNKNOWN;
     if (exchange->body.overflow)

@@ -14,6 +14,7 @@ typedef struct bt_http_exchange {
     struct curl_slist *headers;
     bt_buf head, body;
     char error[CURL_ERROR_SIZE];
+    bool was_begun; /* some connection was about to be given the request: curl sends by itself once more when a kept one is lost before an answer */
 } bt_http_exchange;
 
 /* Once a process, from any thread. */

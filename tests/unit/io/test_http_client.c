@@ -8,8 +8,12 @@
 #include "io/metrics/metrics.h"
 
 #include <jansson.h>
+#include <netinet/in.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 static void echo(bt_http_request *request)
 {
@@ -105,6 +109,41 @@ static void call__that_fails__says_whether_it_was_sent(void **unused)
     stop_client();
 }
 
+/* Answers one request, takes a second on the same connection, and is gone: its port listens no more. */
+static void *answer_one_and_die(void *context)
+{
+    char request[4096];
+    int listening = *(int *)context, accepted = accept(listening, NULL, NULL);
+    assert_true(recv(accepted, request, sizeof request, 0) > 0);
+    static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+    assert_int_equal(send(accepted, answer, sizeof answer - 1, MSG_NOSIGNAL), sizeof answer - 1);
+    close(listening);
+    assert_true(recv(accepted, request, sizeof request, 0) > 0);
+    setsockopt(accepted, SOL_SOCKET, SO_LINGER, &(struct linger){ .l_onoff = 1 }, sizeof(struct linger));
+    close(accepted);
+    return NULL;
+}
+
+static void call__whose_kept_connection_is_lost_with_its_server__is_not_said_to_be_unsent(void **unused)
+{
+    struct sockaddr_in address = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t size = sizeof address;
+    int listening = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(bind(listening, (struct sockaddr *)&address, size), 0);
+    assert_int_equal(listen(listening, 1), 0);
+    assert_int_equal(getsockname(listening, (struct sockaddr *)&address, &size), 0);
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, answer_one_and_die, &listening), 0);
+    start_client(ntohs(address.sin_port), 3000, 0);
+    bt_http_answer answer;
+    bt_http_call order = { .method = "POST", .target = BT_STR("/"), .body = BT_STR("{}") };
+    assert_true(bt_http_client_call(client, &order, &arena, &answer, &err));
+    assert_false(bt_http_client_call(client, &order, &arena, &answer, &err));
+    assert_int_equal(err.kind, BT_ERR_UNKNOWN);
+    pthread_join(thread, NULL);
+    stop_client();
+}
+
 static bool kafka_fine = true;
 static bool is_kafka_ready(void *context, char ret_reason[BT_ADMIN_REASON_MAX])
 {
@@ -158,6 +197,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(call__of_each_kind__gives_the_whole_answer),
         cmocka_unit_test(call__that_fails__says_whether_it_was_sent),
+        cmocka_unit_test(call__whose_kept_connection_is_lost_with_its_server__is_not_said_to_be_unsent),
         cmocka_unit_test(admin_port__tells_alive_ready_metrics_and_version),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
