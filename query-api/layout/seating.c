@@ -142,11 +142,13 @@ qa_seating *qa_seating_new(bt_str sections, bt_err *err)
     bt_buf json;
     bt_buf_init(&json, TEXTS_MAX);
     write_sections(&builder, &json);
+    size_t texts_size = builder.texts.size;
+    bt_buf_write(&builder.texts, (const uint8_t[QA_TEXTS_PADDING]){ 0 }, QA_TEXTS_PADDING);
     bool fits = !json.overflow && !builder.texts.overflow;
     seating->entries = builder.entries;
     seating->labels_json = builder.labels;
     seating->texts = bt_arena_copy(&seating->arena, bt_buf_view(&builder.texts)).at;
-    seating->texts_size = builder.texts.size;
+    seating->texts_size = texts_size;
     seating->sections_json = bt_arena_copy(&seating->arena, bt_buf_view(&json));
     seating->bytes = sizeof *seating + seating->arena.taken;
     bt_buf_release(&json);

@@ -5,6 +5,7 @@
 #include "core/memory.h"
 
 #define QA_SECTIONS_MAX 64
+#define QA_TEXTS_PADDING 64
 #define QA_ENTRIES_MAX (QA_SECTIONS_MAX * 4000)
 
 typedef struct qa_section {
@@ -33,7 +34,7 @@ typedef struct qa_seating {
     qa_section sections[QA_SECTIONS_MAX];
     const qa_entry *entries;
     const bt_str *labels_json; /* by entry; size 0 for an aisle */
-    const char *texts;
+    const char *texts; /* QA_TEXTS_PADDING bytes may be read from the beginning of each text */
     size_t texts_size;
     bt_str sections_json; /* as GET /v1/trips/{trip} shows them */
 } qa_seating;

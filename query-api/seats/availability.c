@@ -51,17 +51,30 @@ bool qa_availability_read(bt_str value, const qa_layout *layout, qa_availability
 
 static uint64_t stretch_mask(int from, int to) { return ((UINT64_C(1) << to) - 1) & ~((UINT64_C(1) << from) - 1); }
 
+static uint8_t state_of(uint64_t held, uint64_t booked) { return booked != 0 ? QA_STATE_BOOKED : held != 0 ? QA_STATE_HELD : QA_STATE_FREE; }
+
+/* Of as many pairs as eight bytes can be read of each mask, which costs a fraction of reading just its own: a copy of unknown size is a call. */
+static size_t states_of_words(const char *masks, size_t masks_size, size_t size, uint64_t stretch, uint8_t *ret_states)
+{
+    size_t count = masks_size < size + 8 ? 0 : (masks_size - size - 8) / (2 * size) + 1;
+    for (size_t i = 0; i < count; i++, masks += 2 * size) {
+        uint64_t held, booked; /* what the machines that this runs on have in the low end comes first: they are little-endian */
+        memcpy(&held, masks, 8);
+        memcpy(&booked, masks + size, 8);
+        ret_states[i] = state_of(held & stretch, booked & stretch);
+    }
+    return count;
+}
+
 /* States by what is taken, before blocked seats are looked at. */
 static void states_of_masks(const qa_availability *availability, uint64_t stretch, size_t entry_count, uint8_t *ret_states)
 {
     size_t size = availability->mask_size, whole = availability->masks.size / (2 * size);
     const char *at = availability->masks.at;
-    for (size_t i = 0; i < whole; i++, at += 2 * size) {
-        uint64_t held = 0, booked = 0; /* memcpy of a few bytes into the low end: the machines that this runs on are little-endian */
-        memcpy(&held, at, size);
-        memcpy(&booked, at + size, size);
-        ret_states[i] = (booked & stretch) != 0 ? QA_STATE_BOOKED : (held & stretch) != 0 ? QA_STATE_HELD : QA_STATE_FREE;
-    }
+    size_t quick = states_of_words(at, availability->masks.size, size, stretch, ret_states);
+    at += quick * 2 * size;
+    for (size_t i = quick; i < whole; i++, at += 2 * size)
+        ret_states[i] = state_of(le(at, size) & stretch, le(at + size, size) & stretch);
     if (whole == entry_count)
         return;
     memset(ret_states + whole, QA_STATE_FREE, entry_count - whole);
@@ -69,8 +82,7 @@ static void states_of_masks(const qa_availability *availability, uint64_t stretc
     size_t left = availability->masks.size - whole * 2 * size;
     if (left > 0) {
         memcpy(last, at, left);
-        bool booked = (le(last + size, size) & stretch) != 0, held = (le(last, size) & stretch) != 0;
-        ret_states[whole] = booked ? QA_STATE_BOOKED : held ? QA_STATE_HELD : QA_STATE_FREE;
+        ret_states[whole] = state_of(le(last, size) & stretch, le(last + size, size) & stretch);
     }
 }
 
@@ -92,7 +104,7 @@ static int64_t counted_free(const qa_availability *availability, size_t counted_
 int64_t qa_availability_states(const qa_availability *availability, const qa_layout *layout, int from, int to, uint8_t *ret_states,
     int64_t ret_section_free[QA_SECTIONS_MAX])
 {
-    _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "states_of_masks copies masks into the low bytes of a word");
+    _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "states_of_words copies masks into the low bytes of a word");
     const qa_seating *seating = layout->seating;
     bool open = availability->status == QA_TRIP_OPEN;
     int64_t free = 0;
@@ -105,9 +117,9 @@ int64_t qa_availability_states(const qa_availability *availability, const qa_lay
             left = open ? counted_free(availability, counted++, section->capacity, from, to) : 0;
         for (uint32_t i = section->first_entry; i < section->first_entry + section->entry_count; i++) {
             uint8_t kind = seating->entries[i].kind;
-            if (kind == QA_ENTRY_BLOCKED || (!open && ret_states[i] == QA_STATE_FREE))
-                ret_states[i] = QA_STATE_BLOCKED;
-            left += kind == QA_ENTRY_SEAT && ret_states[i] == QA_STATE_FREE;
+            bool nobodys = ret_states[i] == QA_STATE_FREE, blocked = (kind == QA_ENTRY_BLOCKED) | (nobodys & !open);
+            ret_states[i] = blocked ? QA_STATE_BLOCKED : ret_states[i]; /* without branches, which states at random would mislead */
+            left += (kind == QA_ENTRY_SEAT) & nobodys & !blocked;
         }
         ret_section_free[s] = left;
         free += left;

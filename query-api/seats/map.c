@@ -13,11 +13,12 @@ static const struct {
 
 static const char *const status_names[] = { [QA_TRIP_OPEN] = "open", [QA_TRIP_CLOSED] = "closed", [QA_TRIP_CANCELLED] = "cancelled" };
 
-/* One reservation for all seats, then plain copies into it. */
+/* One reservation for all seats, then plain copies into it, of constant size where that is enough: a copy of unknown size is a call. What is too much is
+ * overwritten by what follows. */
 static void write_seats(bt_buf *json, const qa_seating *seating, const uint8_t *states)
 {
     bt_json_open(json, "seats", '[');
-    uint8_t *from = bt_buf_reserve(json, seating->texts_size + seating->entry_count * 10), *to = from;
+    uint8_t *from = bt_buf_reserve(json, seating->texts_size + seating->entry_count * 10 + QA_TEXTS_PADDING), *to = from;
     if (from == NULL)
         return;
     for (size_t i = 0; i < seating->entry_count; i++) {
@@ -26,9 +27,12 @@ static void write_seats(bt_buf *json, const qa_seating *seating, const uint8_t *
             continue;
         if (to != from)
             *to++ = ',';
-        memcpy(to, seating->texts + entry->text_at, entry->text_size);
+        if (entry->text_size <= QA_TEXTS_PADDING)
+            memcpy(to, seating->texts + entry->text_at, QA_TEXTS_PADDING);
+        else
+            memcpy(to, seating->texts + entry->text_at, entry->text_size);
         to += entry->text_size;
-        memcpy(to, state_ends[states[i]].text, 9); /* always nine, the longest: a copy of constant size, and what is too much is overwritten */
+        memcpy(to, state_ends[states[i]].text, 9); /* the longest */
         to += state_ends[states[i]].size;
     }
     bt_buf_advance(json, (size_t)(to - from));
