@@ -44,21 +44,29 @@ class Node(Server):
         assert not SANITIZED.search(self.log()), self.log()[-6000:]
 
 
+def fresh_trip(client, seats=2000):
+    """(partition, trip): which partition it is in, its id decides."""
+    opened = client.post("/v1/trips", trip_body(trip=f"n-{uuid.uuid4().hex[:16]}", seats=seats))
+    assert opened.status_code == 201, opened.text
+    return int(opened.headers["Berth-Position"].split("/")[1].split("@")[0]), opened.json()["trip"]
+
+
 def trips_of_all_partitions(client, seats=2000):
     """partition -> a fresh trip in it."""
     trips = {}
     while len(trips) < PARTITIONS:
-        opened = client.post("/v1/trips", trip_body(trip=f"n-{uuid.uuid4().hex[:16]}", seats=seats))
-        assert opened.status_code == 201, opened.text
-        trips.setdefault(int(opened.headers["Berth-Position"].split("/")[1].split("@")[0]), opened.json()["trip"])
+        trips.setdefault(*fresh_trip(client, seats))
     return trips
 
 
 class Load:
-    """Customers who hold one seat after the other, each at one of some addresses, and note what they were told and when."""
+    """Customers who hold one seat after the other, each at one of some addresses, and note what they were told and when.
+
+    A trip that is sold out is followed by another of its partition: how long a test takes is the machine's affair."""
 
     def __init__(self, urls, trips, customers=8):
         self.urls, self.trips, self.stopped, self.lock = urls, list(trips.items()), threading.Event(), threading.Lock()
+        self.following = threading.Lock()
         self.told = []  # (monotonic at the end, seconds, url, partition, status or error text, answer or None)
         self.threads = [threading.Thread(target=self.work, args=(number,)) for number in range(customers)]
         for thread in self.threads:
@@ -77,10 +85,24 @@ class Load:
                 status, body = answer.status_code, answer.json()
             except requests.RequestException as error:
                 status, body = type(error).__name__, None
+            if status == 409 and body["code"] == "sold-out":
+                self.follow(url, partition, trip)
+                continue
             with self.lock:
                 self.told.append((time.monotonic(), time.monotonic() - began, url, partition, status, body))
             if not isinstance(status, int):
                 time.sleep(0.05)
+
+    def follow(self, url, partition, sold_out):
+        with self.following:
+            if (partition, sold_out) not in self.trips:
+                return  # another customer was quicker
+            try:
+                found = fresh_trip(Api(url))
+            except (AssertionError, requests.RequestException):
+                return  # no node takes it just now: the next customer tries again
+            if found[0] == partition:
+                self.trips[self.trips.index((partition, sold_out))] = found
 
     def accepted(self, after=0.0, partitions=None):
         with self.lock:

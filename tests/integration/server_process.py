@@ -18,7 +18,7 @@ import time
 
 import requests
 
-from conftest import TOP, wait_until
+from conftest import PATIENCE_S, TOP, wait_until
 
 PROGRAMS = {"commands": "berth-commands", "query": "berth-query-api", "projections": "berth-projections"}
 FIRST_HTTP, FIRST_ADMIN = 5, 15  # places in the stack's forty ports that nothing else has
@@ -102,7 +102,7 @@ class Server:
         """(name, labels) -> value."""
         from prometheus_client.parser import text_string_to_metric_families
 
-        families = text_string_to_metric_families(requests.get(self.admin + "/metrics", timeout=10).text)
+        families = text_string_to_metric_families(requests.get(self.admin + "/metrics", timeout=PATIENCE_S).text)
         return {(sample.name, tuple(sorted(sample.labels.items()))): sample.value for family in families for sample in family.samples}
 
     def metric(self, name, **labels):
