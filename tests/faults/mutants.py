@@ -48,6 +48,7 @@ class Recipe:
     off_s: float = 2.0
     rounds: int = 2
     nodes: int = 2
+    kills: bool = False  # all nodes, at the end of each round
     settings: dict = dataclasses.field(default_factory=dict)
     clients: int = CLIENTS
     timeout_s: float = 3.0
@@ -56,8 +57,8 @@ class Recipe:
 LATE = {"apis": "Produce", "then": "hang", "anonymous": True}
 RECIPES = {
     "save_unproved": Recipe(
-        "appends take long, so there is nearly always one under way, and snapshots are due all the time",
-        [("delay", {"apis": "Produce", "direction": "to_broker", "ms": 60, "jitter_ms": 60})], on_s=10.0, settings={"snapshot.every": 10}),
+        "appends take long, so there is nearly always one under way; snapshots are due all the time, and nodes die and begin with them",
+        [("delay", {"apis": "Produce", "direction": "to_broker", "ms": 60, "jitter_ms": 60})], on_s=8.0, off_s=6.0, kills=True, settings={"snapshot.every": 10}),
     "settle_without_barrier": Recipe(
         "an append lands after it was given up as often as the owner tries, and the head still stands where it was: nothing else lands earlier",
         [("stray", {**LATE, "ms": 18000})], on_s=26.0, rounds=1, nodes=1, settings={"node.command_timeout_ms": 17000}, clients=8, timeout_s=20.0),
@@ -146,6 +147,9 @@ class Trial:
         proxy = cluster.proxy("broker1").proxy
         rules = [proxy.set(fault, **what) for fault, what in self.recipe.rules]
         time.sleep(self.recipe.on_s)
+        for node in cluster.nodes() if self.recipe.kills else ():
+            cluster.kill(node.name)
+            cluster.start(node.name)
         for rule in rules:
             proxy.clear(rule)
         time.sleep(self.recipe.off_s)

@@ -6,10 +6,13 @@ children see. No port can meet another's, nothing is to be reached from outside,
 nftables in the namespace of whoever shall not hear: packets are dropped without a word, as by a broken switch, and that in one direction.
 """
 import ctypes
+import fcntl
 import os
+import pathlib
 import shutil
 import socket
 import subprocess
+import tempfile
 
 CLONE_NEWNS, CLONE_NEWNET = 0x00020000, 0x40000000
 HUB = "10.77.0.1"
@@ -23,16 +26,28 @@ def split(name):
 
 
 PORTS = 200  # of a run on loopback
+LOCKS = []
 EPHEMERAL = 32768  # from here on the kernel gives ports to whoever connects
 
 
 def free_base(base):
-    """The first base from this one on whose ports nobody listens on now."""
+    """The first base from this one on whose ports nobody listens on now, and that no other run has chosen and not used yet."""
     while base + PORTS < EPHEMERAL:
-        if all(is_free(port) for port in range(base, base + PORTS)):
+        if is_chosen(base) and all(is_free(port) for port in range(base, base + PORTS)):
             return base
         base += PORTS
     raise RuntimeError("there are no 200 free ports in a row: BERTH_FAULTS_PORT_BASE says where to look")
+
+
+def is_chosen(base):
+    """By this process, for as long as it lives."""
+    lock = open(pathlib.Path(tempfile.gettempdir()) / f"berth-faults-{os.geteuid()}-{base}.lock", "w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    LOCKS.append(lock)
+    return True
 
 
 def is_free(port):

@@ -114,7 +114,7 @@ def phase_violations(summary, phase):
 
 
 def table(summary):
-    lines = ["| phase | faults | ok | failed | unknown | takeovers | void | longest unavailability |", "|---|---|---|---|---|---|---|---|"]
+    lines = ["| phase | faults | ok | failed | unknown | takeovers | void | longest unavailability | violations |", "|---|---|---|---|---|---|---|---|---|"]
     for phase in summary["phases"]:
         counts = {}
         for fault in phase["faults"]:
@@ -123,10 +123,11 @@ def table(summary):
         faults = ", ".join(f"{kind.replace('_', ' ')}{f' ×{count}' if count > 1 else ''}" for kind, count in counts.items()) or "none"
         ops = phase["ops"]
         lines.append(f"| {phase['name']} ({phase['end_s'] - phase['begin_s']:.0f} s) | {faults} | {ops['ok']} | {ops['fail']} | {ops['unknown']} "
-                     f"| {phase.get('takeovers', '')} | {phase.get('voids', '')} | {phase['longest_unavailable_ms'] / 1000:.1f} s |")  # fmt: skip
+                     f"| {phase.get('takeovers', '')} | {phase.get('voids', '')} | {phase['longest_unavailable_ms'] / 1000:.1f} s "
+                     f"| {phase_violations(summary, phase)} |")  # fmt: skip
     ops = summary["ops"]
     lines.append(f"| all ({summary['seconds']:.0f} s) | {sum(summary['counters']['faults'].values())} | {ops['ok']} | {ops['fail']} | {ops['unknown']} "
-                 f"| {summary['counters'].get('takeovers', 0)} | {total(summary['counters'].get('voids', 0))} | |")  # fmt: skip
+                 f"| {summary['counters'].get('takeovers', 0)} | {total(summary['counters'].get('voids', 0))} | | {len(summary['violations'])} |")  # fmt: skip
     return "\n".join(lines)
 
 
@@ -134,13 +135,24 @@ def total(count):
     return sum(count.values()) if isinstance(count, dict) else count
 
 
+# What a run tells of its counters; all of them are in summary.json.
+TOLD = {
+    "Provoked": ("takeovers", "voids", "zombie_appends", "resolved_unknowns_applied", "resolved_unknowns_not_applied", "key_hits", "forwarded", "producer_recreations", "snapshot_fallbacks",
+                 "pipeline_drops", "settled_attempts"),
+    "Checked": ("records", "acknowledged", "refusals_judged", "reads_judged", "token_reads", "linear_operations", "linear_seats", "node_digests_compared", "snapshots_compared",
+                "digests_compared", "postgres_holds", "postgres_bookings", "redis_values"),
+}  # fmt: skip
+
+
+def shown(name, value):
+    return f"{name.replace('_', ' ')} " + (", ".join(f"{kind.replace('_', ' ')} {count}" for kind, count in value.items()) or "0" if isinstance(value, dict) else f"{value}")
+
+
 def text(summary):
-    counters = {name: value for name, value in summary["counters"].items() if name not in ("faults", "proxy")}
     lines = [f"Seed {summary['seed']}, {summary['form']} form, {summary['clients']} clients, {summary['network']}, build {summary['preset']}"
-             + f": **{len(summary['violations'])} violations**"
+             + f": **{len(summary['violations']) or 'no'} violations**"
              + (f"; vacuous: no {', no '.join(summary['vacuous'])}" if summary["vacuous"] else "") + ".", "", table(summary), ""]  # fmt: skip
-    lines += ["Counted: " + "; ".join(f"{name.replace('_', ' ')} {value if not isinstance(value, dict) else ', '.join(f'{k} {v}' for k, v in value.items()) or 0}"
-                                       for name, value in sorted(counters.items())) + "."]  # fmt: skip
+    lines.append("\n\n".join(f"{what}: " + "; ".join(shown(name, summary["counters"].get(name, 0)) for name in names) + "." for what, names in TOLD.items()))
     if summary["counters"].get("proxy"):
         lines += ["", "Done by the proxies: " + ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in sorted(summary["counters"]["proxy"].items())) + "."]
     for cut in summary["cut_leaders"]:
@@ -150,7 +162,7 @@ def text(summary):
     if negative:
         lines += ["", f"Negative phase: partition {negative['partition']} lost {negative['acknowledged_and_lost']} acknowledged records on all replicas; "
                       + ("**not noticed as promised**:" if negative["violations"] else f"noticed by all within {negative['noticed_ms'] / 1000:.0f} s of the brokers' return:"), ""]  # fmt: skip
-        lines += [f"- {name}: {'yes' if value is True else value or '**no**'}" for name, value in negative["observed"].items()]
+        lines += [f"- {name}: {'yes' if value is True else ', '.join(value) if isinstance(value, list) else value or '**no**'}" for name, value in negative["observed"].items()]
     if summary["violations"]:
         lines += ["", "Violations:", ""] + [f"- {violation['kind']}: {violation['what']}" for violation in summary["violations"][:40]]
     return "\n".join(lines) + "\n"
