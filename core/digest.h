@@ -5,7 +5,7 @@
 
 #include "core/base.h"
 
-/* The id of a record (DESIGN section 2): the first 16 bytes of SHA-256(u32 big-endian key size, key, whole value). */
+/* The id of a record (docs/protocol.md section 1.2): the first 16 bytes of SHA-256(u32 big-endian key size, key, whole value). */
 bt_id bt_record_id(bt_str key, bt_bytes value);
 
 /* The first 16 bytes of SHA-256 over the parts, each preceded by its length as u32 big-endian, so that no two

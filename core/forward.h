@@ -1,4 +1,4 @@
-/* forward - the fast-forward rule: which records of a partition count.  (DESIGN section 2; docs/protocol.md)
+/* forward - the fast-forward rule: which records of a partition count.  (docs/protocol.md section 1)
  *
  * Kafka cannot append on a condition, so two writers may both append on what they believed was the end. The order of
  * the log decides, as a git server decides a push: every record names its parent, the id of the valid record that its

@@ -1,4 +1,4 @@
-/* loss - when a reader whose log was cut back may go on: only when the log itself says so.  (DESIGN section 2, "What the rule cannot do")
+/* loss - when a reader whose log was cut back may go on: only when the log itself says so.  (docs/protocol.md section 1.5, clause 7)
  *
  * Kafka can lose acknowledged records (an unclean election, power loss of all replicas). Who remembers a later head than the log
  * holds stops: going on would be as if nothing had happened. The way out is a record: LossAccepted (schemas/log), appended

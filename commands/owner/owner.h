@@ -4,7 +4,7 @@
  * what to do (append, read, ask for the end, answer). It never blocks, reads no clock and starts no thread: the
  * server drives it with a real log, the simulation with a simulated one, and both run this same code.
  *
- * What it promises (DESIGN section 2, "The writer of a partition"; clause numbers are those of the design):
+ * What it promises (docs/protocol.md section 1.5, whose clauses the numbers are):
  *   - an accepted command is answered only when its record is proved valid (3), and exactly one record was valid for it;
  *   - a refusal, an "already" and a repeat's answer are released only when a record first sent after the command
  *     arrived is proved (4), so a cut-off owner releases none;

@@ -1,7 +1,7 @@
 /* layout - what never changes of a trip: its points and its sections of seats, and how one finds them by name.
  *
  * Times are kept relative to the trip's first arrival, so that a timetable's trip of every day shares one layout (the
- * feed in shared/data: 118,637 trips, 1,339 layouts). Layouts are interned by their canonical bytes, counted, and
+ * feed in data/: 118,637 trips, 1,339 layouts). Layouts are interned by their canonical bytes, counted, and
  * never change; the pool behind them may be used from any thread, for owners of several partitions may run on
  * several. What only people read (names of trip and stops, time zone) is in the events and not kept.
  *

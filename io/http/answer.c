@@ -1,5 +1,5 @@
 /* answer - renders status line, headers and body into one buffer, because each separate write costs a system call and, with Nagle's
- * algorithm, 40 ms (FACTS section 4, trap 2). */
+ * algorithm, 40 ms. */
 #include "io/http/front.h"
 
 #include "io/clock/clock.h"

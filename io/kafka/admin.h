@@ -1,6 +1,6 @@
 /* admin - makes the topics that a log needs, and says exactly in what an existing one differs and how to mend it.
  *
- * The settings are not taste (DESIGN section 2): a log that forgets, compacts, or elects a leader that lacks records
+ * The settings are not taste (docs/protocol.md section 1): a log that forgets, compacts, or elects a leader that lacks records
  * breaks the chain. What must hold:
  *   cleanup.policy=delete, retention.ms=-1, retention.bytes=-1        nothing is ever dropped, offsets stay dense
  *   message.timestamp.type=CreateTime, ...after.max.ms=60000          a clock from the future cannot write

@@ -5,7 +5,7 @@
  * correctness or an answer's truth rests on them (acks, isolation.level, auto.offset.reset ...): setting one is refused
  * with the reason, and is not silently overridden.
  *
- * Role by role, the forced settings are (DESIGN section 2, FACTS section 7):
+ * Role by role, the forced settings are (docs/protocol.md section 1.5; docs/decisions/0002):
  *   all       socket.nagle.disable=true; no client.rack (a follower may lag behind what the leader has answered)
  *   producer  acks=all, enable.idempotence=true, enable.gapless.guarantee=false
  *   readers   isolation.level=read_uncommitted, auto.offset.reset=error, check.crcs=true, no commits */

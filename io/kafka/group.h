@@ -1,6 +1,6 @@
 /* group - which partitions this node should own, as Kafka's consumer group assigns them. Nothing is read or committed by it.
  *
- * Ownership is for speed only (DESIGN section 2): with two owners, or none, the log is still right. So a revoked
+ * Ownership is for speed only (docs/decisions/0010): with two owners, or none, the log is still right. So a revoked
  * partition is told as soon as it is known, and nobody waits for the old owner.
  *
  * Assignment is eager (cooperative can lose partitions: librdkafka #4908, #4800). A thread of the group's own polls

@@ -4,7 +4,7 @@
     tidy.py TREE [BUILD]     checks the sources in TREE, and with BUILD what was linked there
     tidy.py --self-test      breaks each rule once in a tree made for it, and sees that it is found
 
-Each rule is a function that yields (file, line, what). DESIGN section 3 says who may use whom; STYLE says the rest.
+Each rule is a function that yields (file, line, what). ARCHITECTURE.md says who may use whom; CONTRIBUTING.md says how the code reads.
 """
 import pathlib
 import re
@@ -194,6 +194,17 @@ def rule_schemas_have_docs_and_golden_bytes(tree):
             yield name, 1, f"no golden bytes in {golden.relative_to(tree.top).as_posix()}; build the target golden"
 
 
+def rule_documents_that_are_named_exist(tree):
+    """A reader can follow each reference: docs/x.md is there, or docs/decisions/0001 begins the name of one that is."""
+    for name, text in tree.files.items():
+        for found in re.finditer(r"\bdocs/[\w/-]+(?:\.\w+)?", text):
+            folder, _, begin = found.group().rpartition("/")
+            if not any((tree.top / folder).glob(begin + "*")):
+                yield name, line_of(text, found.start()), f"there is no {found.group()}"
+        for found in re.finditer(r"\b(?:DESIGN|FACTS)(?: section|:)", text):
+            yield name, line_of(text, found.start()), "names a document that is not in the repository: docs/protocol.md, or say it here"
+
+
 def rule_reads_cannot_write(build):
     """berth-query-api links no producer."""
     for binary in build.rglob("bin/berth-query-api"):
@@ -240,6 +251,7 @@ BREAKS = {
     "rule_files_open_with_their_reason_to_exist": ("io/x.h", "#include <stdio.h>\n"),
     "rule_files_are_short": ("io/x.c", ESSAY + "int a;\n" * 601),
     "rule_functions_are_short": ("io/x.c", ESSAY + "void f(void)\n{\n" + "    g();\n" * 71 + "}\n"),
+    "rule_documents_that_are_named_exist": ("io/x.c", ESSAY + "/* docs/decisions/9999 says why. */\n"),
     "rule_schemas_have_docs_and_golden_bytes": ("schemas/trip/events/X.avsc", '{"type": "record", "name": "X", "fields": []}\n'),
 }
 HARMLESS = {

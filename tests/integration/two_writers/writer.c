@@ -1,4 +1,4 @@
-/* writer - appends to one partition by the rule of DESIGN section 2, and writes down each id that it holds for valid.
+/* writer - appends to one partition by the rule of docs/protocol.md, and writes down each id that it holds for valid.
  *
  *   writer --kafka HOST:PORT --topic T --acks FILE [--ack-on-report]
  *

@@ -25,7 +25,7 @@ static void change__to_a_taken_seat__is_refused_and_keeps_the_old_ones(void **un
     THEN_REFUSED(TRIP_SEAT_TAKEN, "/seats/0");
 }
 
-/* FACTS section 9: the quota was wrong after a change. */
+/* A defect read in other booking systems: the quota was wrong after a change. */
 static void change__to_a_shorter_stretch__keeps_the_seats_and_frees_the_rest(void **unused)
 {
     GIVEN(OPENED(.sections = "car second: 1"), HELD(), CONFIRMED());
@@ -131,7 +131,7 @@ static void change__from_a_seat_to_a_place_without_number_and_back(void **unused
     THEN(HELD(.hold = "new", .seats = "standing/- standing/-"));
 }
 
-/* FACTS section 9, the 12306 clone: a part refund summed all passengers. Here a booking is cancelled as a whole, and
+/* A defect read in a 12306 clone: a part refund summed all passengers. Here a booking is cancelled as a whole, and
  * nothing of another one is. */
 static void cancel__of_a_booking__frees_its_seats_and_no_others(void **unused)
 {

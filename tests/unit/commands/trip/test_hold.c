@@ -36,7 +36,7 @@ static void hold__when_one_of_the_seats_is_taken__refuses_all_and_names_it(void 
     THEN_MEMBERS("\"taken\":[{\"section\":\"car\",\"seat\":\"2\"}],\"free\":9");
 }
 
-/* FACTS section 9, train-ticket: it looked at one of a seat's tickets only. */
+/* A defect read in train-ticket: it looked at one of a seat's tickets only. */
 static void hold__of_a_seat_with_several_bookings__looks_at_all_of_them(void **unused)
 {
     GIVEN(OPENED(.stops = "A B C D E F G"), HELD(.hold = "h1", .from = "A", .to = "B"), HELD(.hold = "h2", .from = "D", .to = "E"),
@@ -86,7 +86,7 @@ static void hold__by_class__stays_in_it(void **unused)
     THEN_REFUSED(TRIP_OTHER_CLASS, "/seats/0");
 }
 
-/* FACTS section 9, the 12306 clone: counters said "sold out" while a seat was free. */
+/* A defect read in a 12306 clone: counters said "sold out" while a seat was free. */
 static void hold__of_the_last_free_gap__is_accepted_and_the_next_is_told_sold_out(void **unused)
 {
     GIVEN(OPENED(.sections = "car second: 1 2"), HELD(.hold = "h1", .from = "A", .to = "C", .seats = "car/1"),
@@ -311,7 +311,7 @@ static void hold__after_departure_from_its_stop__is_refused_but_not_from_a_later
     THEN(HELD(.hold = "new", .from = "B", .seats = "car/1"));
 }
 
-/* FACTS section 9, the 12306 clone: a retry after success bought again. */
+/* A defect read in a 12306 clone: a retry after success bought again. */
 static void hold__again_with_a_key_that_is_no_longer_remembered__finds_its_hold(void **unused)
 {
     GIVEN(OPENED(), HELD(.hold = "h1", .seats = "car/4", .expires = AT(0, 10)));

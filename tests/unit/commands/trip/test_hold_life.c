@@ -13,7 +13,7 @@ static void confirm__of_a_hold__makes_a_booking_of_the_same_id(void **unused)
                   "\"seats\":[{\"section\":\"car\",\"seat\":\"2\"},{\"section\":\"car\",\"seat\":\"3\"}],\"customer\":\"c-7\"");
 }
 
-/* FACTS section 9: a duplicate webhook charged twice. */
+/* A defect read in other booking systems: a duplicate webhook charged twice. */
 static void confirm__again__is_already_so(void **unused)
 {
     GIVEN(OPENED(), HELD(), CONFIRMED());
@@ -149,7 +149,7 @@ static void extend__of_what_is_no_hold__is_refused(void **unused)
     THEN_REFUSED(TRIP_HOLD_EXPIRED, "");
 }
 
-/* FACTS section 9: capacity was not given back on expiry. */
+/* A defect read in other booking systems: capacity was not given back on expiry. */
 static void expiry__of_what_is_due__gives_back_one_hold_after_the_other(void **unused)
 {
     GIVEN(OPENED(.sections = "car second: 1 2 3; bikes bike: #2"), HELD(.hold = "h1", .seats = "car/1", .expires = AT(8, 20)),
