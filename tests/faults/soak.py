@@ -124,28 +124,34 @@ def judge(rows, records):
 
 # ---- the plot ----
 
-WIDTH, HEIGHT, LEFT, GAP = 900, 220, 70, 50
+WIDTH, HEIGHT, LEFT, GAP, HEAD = 900, 220, 70, 50, 54
+
+
+def round_step(most):
+    """The smallest of 1, 2, 5, 10, 20 … of which five reach beyond it."""
+    return next(digit * 10**power for power in range(12) for digit in (1, 2, 5) if 5 * digit * 10**power > most)
 
 
 def svg(rows, found):
     """Two panels over one axis of time: resident memory, open files."""
     end = rows[-1][0]
-    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {2 * (HEIGHT + GAP) + 30}" font-family="sans-serif" font-size="12">', '<rect width="100%" height="100%" fill="white"/>']
+    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {2 * (HEIGHT + GAP) + HEAD}" font-family="sans-serif" font-size="12">', '<rect width="100%" height="100%" fill="white"/>']
     for number, (index, title, unit) in enumerate(((0, "resident memory, MB", 1024), (1, "open files", 1))):
-        top = 30 + number * (HEIGHT + GAP)
-        highest = max(values[name][index] / unit for _, values in rows for name in SERVERS) * 1.1
+        top = HEAD + number * (HEIGHT + GAP)
+        step = round_step(max(values[name][index] / unit for _, values in rows for name in SERVERS))
+        highest = 5 * step
         parts.append(f'<text x="{LEFT}" y="{top - 8}">{title}; grey: warm-up</text>')
         parts.append(f'<rect x="{LEFT}" y="{top}" width="{(WIDTH - LEFT - 20) * WARM_UP:.0f}" height="{HEIGHT}" fill="#eeeeee"/>')
-        for tick in range(5):
-            y = top + HEIGHT - HEIGHT * tick / 4
-            parts.append(f'<path d="M{LEFT} {y:.0f}H{WIDTH - 20}" stroke="#cccccc"/><text x="{LEFT - 6}" y="{y + 4:.0f}" text-anchor="end">{highest * tick / 4:.0f}</text>')
+        for tick in range(6):
+            y = top + HEIGHT - HEIGHT * tick / 5
+            parts.append(f'<path d="M{LEFT} {y:.0f}H{WIDTH - 20}" stroke="#cccccc"/><text x="{LEFT - 6}" y="{y + 4:.0f}" text-anchor="end">{step * tick}</text>')
         for name, colour in SERVERS.items():
             points = " ".join(f"{LEFT + (WIDTH - LEFT - 20) * at / end:.1f},{top + HEIGHT - HEIGHT * values[name][index] / unit / highest:.1f}" for at, values in rows)
             parts.append(f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="1.5"/>')
         for tick in range(7):
             parts.append(f'<text x="{LEFT + (WIDTH - LEFT - 20) * tick / 6:.0f}" y="{top + HEIGHT + 16}" text-anchor="middle">{end * tick / 6:.0f} s</text>')
     for number, (name, colour) in enumerate(SERVERS.items()):
-        x = LEFT + 200 + number * 230
+        x = LEFT + number * 260
         parts.append(f'<rect x="{x}" y="12" width="12" height="10" fill="{colour}"/><text x="{x + 18}" y="22">{name}: {found[name]["rss_growth_kb"] / 1024:+.1f} of {found[name]["rss_tolerated_kb"] / 1024:.1f} MB</text>')
     return "\n".join(parts) + "\n</svg>\n"
 
