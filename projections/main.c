@@ -124,11 +124,11 @@ static bool start_admin(program *self, bt_err *err)
 
 static void tear_down(program *self)
 {
+    bt_admin_free(self->admin); /* first: whoever asks whether it is ready looks into the projectors */
     for (size_t i = 0; i < self->running_count; i++) {
         bt_projector_free(self->running[i].projector);
         self->running[i].projection->sink_free(&self->running[i].sink);
     }
-    bt_admin_free(self->admin);
     bt_metrics_free(self->metrics);
 }
 

@@ -147,13 +147,13 @@ static void stop(program *p)
     bool whole = p->front == NULL || bt_http_server_stop(p->front, p->settings.stop_limit_ms);
     if (p->forwarder != NULL)
         bt_forwarder_stop(p->forwarder);
+    bt_admin_free(p->admin); /* before the node: whoever asks whether it is ready looks into it */
     if (p->node != NULL)
         bt_node_stop(p->node, 5000);
     bt_http_server_free(p->front);
     bt_forwarder_free(p->forwarder);
     bt_directory_free(p->directory);
     bt_intake_release(&p->intake);
-    bt_admin_free(p->admin);
     bt_log_info("server.stopped", F_BOOL("all_answered", whole), F_I64("took_ms", (bt_clock_monotonic_us() - started_us) / 1000));
     bt_metrics_free(p->metrics);
     bt_log_flush();
