@@ -34,8 +34,9 @@ NEEDS_NAMESPACES = {"cut_nodes_from_each_other", "cut_brokers", "cut_projector",
 # name: (seconds, what it is for, [(kind, shortest, longest)])
 FULL = {
     "calm": (20, "nothing is broken: what the figures of the other phases are to be held against", []),
-    "owners": (60, "owners paused past their session, stopped between deciding and appending, killed, told to leave", [
-        ("node_pause", 0.5, 1.0), ("node_zombie", 0.5, 1.0), ("node_pause", 3.0, 4.0), ("node_kill", 1.0, 2.0), ("node_leave", 0.5, 1.0), ("node_pause", 4.0, 5.0), ("node_kill", 2.0, 3.0)]),
+    "owners": (68, "owners paused past their session, stopped between deciding and appending, killed, told to leave", [
+        ("node_pause", 0.5, 1.0), ("node_zombie", 0.5, 1.0), ("node_pause", 3.0, 4.0), ("node_kill", 1.0, 2.0), ("node_leave", 0.5, 1.0), ("node_pause", 4.0, 5.0), ("node_zombie", 0.5, 1.0),
+        ("node_kill", 2.0, 3.0)]),
     "storm": (20, "nodes leave, die and come back in quick turn", [("node_storm", 12.0, 14.0)]),
     "readers": (40, "projectors, query API, Postgres and Redis paused and killed", [
         ("projector_pause", 1.0, 2.0), ("projector_kill", 0.5, 1.5), ("query_pause", 0.5, 1.5), ("query_kill", 0.3, 1.0),
