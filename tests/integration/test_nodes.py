@@ -39,6 +39,24 @@ def owned_by_the_stack(stack):
         return set()
 
 
+def settled(stack, *nodes):
+    """What each node owns, once every partition has one owner, every node has a partition, and a second later that is still so: a node that joins
+    takes its partitions over one by one."""
+
+    def look():
+        return [node.owned() for node in nodes], owned_by_the_stack(stack)
+
+    def twice_the_same():
+        before = look()
+        sets = [*before[0], before[1]]
+        if not all(sets) or sum(map(len, sets)) != PARTITIONS or set().union(*sets) != set(range(PARTITIONS)):
+            return None
+        time.sleep(1)
+        return before if look() == before else None
+
+    return wait_until(twice_the_same, 60, "the partitions are spread, and stay so")[0]
+
+
 def test_every_node_takes_commands_of_every_partition(stack, commands, make_node):
     trips = trips_of_all_partitions(commands)
     nodes = [make_node().ready(), make_node().ready()]
@@ -71,8 +89,7 @@ def test_one_key_sent_to_all_nodes_at_once_gets_one_answer(stack, commands, make
 def test_a_request_that_came_over_a_node_is_never_passed_on(stack, commands, make_node):
     trips = trips_of_all_partitions(commands)
     node = make_node().ready()
-    mine = wait_until(node.owned, 30, "it owns something")
-    wait_until(lambda: owned_by_the_stack(stack) == set(range(PARTITIONS)) - node.owned(), 30, "the rest is the stack's")
+    [mine] = settled(stack, node)
     for partition in set(range(PARTITIONS)) - mine:
         forwarded = node.metric("berth_forwarded_total")
         answer = node.client().post(f"/v1/trips/{trips[partition]}/holds", {"from": "a", "to": "f", "count": 1, "customer": "c"}, headers={"Berth-Hop": "somebody"})
@@ -84,7 +101,8 @@ def test_a_stale_route_is_corrected(stack, commands, make_node):
     """The log names a node that is not there: commands wait until the node that the group names has taken the partition back."""
     trips = trips_of_all_partitions(commands)
     node = make_node().ready()
-    theirs = sorted(wait_until(lambda: owned_by_the_stack(stack) - node.owned(), 30, "the stack's node owns something"))[0]
+    [mine] = settled(stack, node)
+    theirs = min(set(range(PARTITIONS)) - mine)
     assert wait_until(lambda: take_over(stack, theirs), 20, "a foreign OwnerTookOver is valid")
     for client in (node.client(), commands):
         answer = hold(client, trips[theirs])
@@ -123,8 +141,7 @@ def test_an_owner_that_is_killed_under_load_is_succeeded_by_the_others(stack, co
     trips = trips_of_all_partitions(commands)
     victim = make_node().ready()
     heir = make_node().ready()
-    wait_until(lambda: victim.owned() and heir.owned() and owned_by_the_stack(stack), 30, "each node owns a partition")
-    lost = victim.owned()
+    lost, _ = settled(stack, victim, heir)
     load = Load([stack.commands, heir.url], trips)
     try:
         load.wait_for(30)
@@ -147,8 +164,7 @@ def test_a_node_that_follows_only_who_owns_restores_what_it_takes_over(stack, co
     cold = make_node(node__standby="none", snapshot__every=1).ready()
     keys = {}
     for restored_by in ("the log", "a snapshot"):
-        wait_until(lambda: cold.owned() and cold.owned() | owned_by_the_stack(stack) == set(range(PARTITIONS)), 60, "the partitions are spread")
-        theirs = owned_by_the_stack(stack) - cold.owned()
+        [mine] = settled(stack, cold)
         loaded = len(cold.events("snapshot.loaded"))
         answers = {partition: hold(commands, trips[partition], key=keys.setdefault((restored_by, partition), uuid.uuid4().hex)) for partition in trips}
         assert {answer.status_code for answer in answers.values()} == {201}, answers
@@ -161,7 +177,7 @@ def test_a_node_that_follows_only_who_owns_restores_what_it_takes_over(stack, co
         if restored_by == "the log":
             wait_until(lambda: all(any(event["folder"].endswith(f"-{p}") for event in cold.events("snapshot.written")) for p in range(PARTITIONS)), 60, "it has a snapshot of each")
         else:
-            assert theirs <= {event["partition"] for event in cold.events("snapshot.loaded")[loaded:]}, "none was folded from the start"
+            assert set(range(PARTITIONS)) - mine <= {event["partition"] for event in cold.events("snapshot.loaded")[loaded:]}, "none was folded from the start"
         stack.start("commands")
         stack.wait_ready("commands")
 
@@ -169,7 +185,7 @@ def test_a_node_that_follows_only_who_owns_restores_what_it_takes_over(stack, co
 def test_a_paused_owner_that_wakes_up_harms_nothing_and_tells_the_truth(stack, commands, make_node):
     trips = trips_of_all_partitions(commands)
     sleeper = make_node().ready()
-    mine = wait_until(lambda: sleeper.owned(), 30, "it owns something")
+    [mine] = settled(stack, sleeper)
     load = Load([sleeper.url], {partition: trips[partition] for partition in mine}, customers=6)
     try:
         load.wait_for(30)
@@ -194,8 +210,7 @@ def test_without_an_owner_a_command_is_answered_503_in_bounded_time(stack, comma
     """The owner sleeps, and its session is so long that the group does not notice."""
     trips = trips_of_all_partitions(commands)
     sleeper = make_node(node__session_timeout_ms=30000).ready()
-    mine = wait_until(lambda: sleeper.owned(), 30, "it owns something")
-    wait_until(lambda: owned_by_the_stack(stack) == set(range(PARTITIONS)) - mine, 30, "the rest is the stack's")
+    [mine] = settled(stack, sleeper)
     sleeper.process.send_signal(signal.SIGSTOP)
     try:
         for partition in mine:
