@@ -22,3 +22,8 @@ bool bt_loss_search_covers(const bt_loss_search *search, const bt_loss *loss)
     bool deeper = search->head_offset >= 0 && search->head_offset < loss->from && !search->head_stands;
     return in_range && !deeper && remembered->time_us < loss->time_us;
 }
+
+bool bt_loss_gives_up(const bt_loss *loss, const bt_loss *claim)
+{
+    return claim->to > loss->from && claim->to <= loss->to && claim->time_us < loss->time_us;
+}

@@ -36,6 +36,9 @@ void bt_loss_search_begin(bt_loss_search *search, const bt_forward *remembered, 
  * event is a LossAccepted, the caller asks bt_loss_search_covers. */
 bt_forward_verdict bt_loss_search_step(bt_loss_search *search, const bt_record *record);
 
+/* Whether what an owner claims to have proved, up to claim->to at claim->time_us, is among what was given up. */
+bool bt_loss_gives_up(const bt_loss *loss, const bt_loss *claim);
+
 /* Whether the acceptance that was folded last lets this reader go on. */
 bool bt_loss_search_covers(const bt_loss_search *search, const bt_loss *loss);
 

@@ -25,6 +25,11 @@ typedef struct bt_model {
     size_t table_count;
     const bt_handler *handlers;
     size_t handler_count;
+    /* After an accepted loss a partition's rows go, and are folded anew: the names of all streams that have rows (one column of text);
+     * statements that delete the rows of the streams $1 (text[]), NULL at the end; one that deletes what no stream has any more, or NULL. */
+    const char *streams_sql;
+    const char *const *forget_sql;
+    const char *orphans_sql;
 } bt_model;
 
 /* NULL: the model does not care about this event. */

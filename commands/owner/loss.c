@@ -55,6 +55,8 @@ static bool consider(bt_owner *owner, const bt_record *record)
         return false;
     const struct log_loss_accepted *accepted = event.data;
     bt_loss loss = { accepted->lost_from, accepted->lost_to, accepted->meta.time };
+    if (loss.time_us <= owner->loss.time_us) /* it led here already: what contradicts since is not what it gave up */
+        return false;
     if (!bt_loss_search_covers(&owner->search, &loss) && !MUTANT(OLD_ACCEPTANCE))
         return false;
     go_on(owner, accepted);
@@ -93,6 +95,5 @@ void owner_note_loss(bt_owner *owner, const struct log_loss_accepted *event)
 
 bool owner_claim_is_given_up(const bt_owner *owner, const struct log_owner_took_over *claim)
 {
-    const bt_loss *loss = &owner->loss;
-    return claim->proved_offset > loss->from && claim->proved_offset <= loss->to && claim->meta.time < loss->time_us;
+    return bt_loss_gives_up(&owner->loss, &(bt_loss){ .to = claim->proved_offset, .time_us = claim->meta.time });
 }

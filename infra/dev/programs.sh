@@ -20,7 +20,7 @@ berth_run() {
 berth_environment() {
     env -u BERTH_STATE -u BERTH_PORT_BASE -u BERTH_PRESET -u BERTH_INSTALL -u BERTH_DEV_THROWAWAY \
         BERTH_KAFKA_BOOTSTRAP_SERVERS="$KAFKA" BERTH_POSTGRES_DSN="$POSTGRES" BERTH_REDIS_URL="$REDIS" \
-        BERTH_API_URL="http://127.0.0.1:$PORT_API" "$@" 9>&-
+        BERTH_API_URL="http://127.0.0.1:$PORT_API" BERTH_NODES="127.0.0.1:$PORT_COMMANDS_ADMIN" "$@" 9>&-
 }
 
 # topics_ensure: before the servers, which find their topics ready.

@@ -1,9 +1,8 @@
 /* Writes the availability of trips to Redis, one script a partition and batch; see README.md for keys and write.lua for the script. */
 #include "projections/availability/availability.h"
-#include "projections/availability/cache.h"
+#include "projections/availability/sink_internal.h"
 
 #include "io/log/log.h"
-#include "io/redis/redis.h"
 #include "schemas/trip.h"
 
 #include <endian.h>
@@ -16,23 +15,13 @@
 #define TEND_MS 1000
 #define KEPT_US (INT64_C(86400000000) * BT_AVAILABILITY_KEPT_DAYS)
 
-extern const char availability_write_lua[];
+extern const char availability_write_lua[], availability_forget_lua[];
 
-typedef struct availability_sink {
-    bt_redis *redis;
-    bt_redis_script script;
-    bt_trip_cache cache;
-    const char *topic;
-    bt_arena arena; /* of one batch */
-    bt_position *positions; /* as they stand in Redis, if nobody else has touched it */
-    int32_t partition_count;
-    size_t parked_count;
-} availability_sink;
+static const bt_str PARKED_KEY = { AVAILABILITY_PARKED_KEY, sizeof AVAILABILITY_PARKED_KEY - 1 };
 
-static const bt_str PARKED_KEY = { "{berth}:parked:availability", 27 };
+static bt_str trip_key(bt_arena *arena, bt_str trip) { return bt_arena_printf(arena, AVAILABILITY_TRIP_KEY BT_STR_FMT, BT_STR_ARG(trip)); }
 
-static bt_str trip_key(bt_arena *arena, bt_str trip) { return bt_arena_printf(arena, "{berth}:avail:" BT_STR_FMT, BT_STR_ARG(trip)); }
-static bt_str position_key(availability_sink *sink, int32_t partition)
+bt_str availability_position_key(availability_sink *sink, int32_t partition)
 {
     return bt_arena_printf(&sink->arena, "{berth}:position:availability:%s:%" PRId32, sink->topic, partition);
 }
@@ -54,7 +43,7 @@ static bool open_sink(void *context, int32_t partition_count, bt_sink_partition 
     bt_arena_reset(&sink->arena);
     for (int32_t i = 0; i < partition_count; i++) {
         BT_REDIS_REPLY stored = { 0 };
-        bt_str words[] = { BT_STR("GET"), position_key(sink, i) };
+        bt_str words[] = { BT_STR("GET"), availability_position_key(sink, i) };
         if (!bt_redis_command(sink->redis, words, 2, &stored, err))
             return false;
         ret_partitions[i] = (bt_sink_partition){ .position = BT_POSITION_START };
@@ -143,7 +132,7 @@ static bt_str fold_stream(availability_sink *sink, const bt_batch *batch, const 
     return change_of(sink, entry, version_before);
 }
 
-static bt_str position_bytes(bt_arena *arena, const bt_position *position)
+bt_str availability_position_bytes(bt_arena *arena, const bt_position *position)
 {
     uint8_t *bytes = bt_arena_take(arena, BT_AVAILABILITY_POSITION_SIZE);
     bt_availability_position_save(position, bytes);
@@ -157,10 +146,10 @@ static bool write_partition(availability_sink *sink, const bt_batch *batch, int3
     bt_str *args = bt_arena_take(&sink->arena, (2 + (size_t)batch->stream_count) * sizeof *args);
     size_t count = 2;
     BT_REDIS_REPLY reply = { 0 };
-    keys[0] = position_key(sink, partition);
+    keys[0] = availability_position_key(sink, partition);
     keys[1] = PARKED_KEY;
-    args[0] = move->from.forward.next_offset == 0 ? (bt_str){ 0 } : position_bytes(&sink->arena, &move->from);
-    args[1] = position_bytes(&sink->arena, &move->to);
+    args[0] = move->from.forward.next_offset == 0 ? (bt_str){ 0 } : availability_position_bytes(&sink->arena, &move->from);
+    args[1] = availability_position_bytes(&sink->arena, &move->to);
     for (uint32_t i = 0; i < batch->stream_count; i++) {
         if (batch->streams[i].partition != partition)
             continue;
@@ -203,8 +192,8 @@ static bool tend(void *context, int64_t *ret_applied, bt_err *err)
     bt_arena_reset(&sink->arena);
     for (int32_t i = 0; i < sink->partition_count; i++) {
         BT_REDIS_REPLY stored = { 0 };
-        bt_str words[] = { BT_STR("GET"), position_key(sink, i) };
-        bt_str own = sink->positions[i].forward.next_offset == 0 ? (bt_str){ 0 } : position_bytes(&sink->arena, &sink->positions[i]);
+        bt_str words[] = { BT_STR("GET"), availability_position_key(sink, i) };
+        bt_str own = sink->positions[i].forward.next_offset == 0 ? (bt_str){ 0 } : availability_position_bytes(&sink->arena, &sink->positions[i]);
         if (!bt_redis_command(sink->redis, words, 2, &stored, err))
             return false;
         if (!bt_str_equal(own, bt_redis_reply_str(&stored)))
@@ -229,9 +218,10 @@ static bool sink_new(const bt_projection *projection, const bt_projection_settin
     sink->redis = redis;
     sink->topic = settings->topic;
     sink->script = (bt_redis_script){ .text = availability_write_lua };
+    sink->forget_script = (bt_redis_script){ .text = availability_forget_lua };
     bt_arena_init(&sink->arena, SIZE_MAX);
     *ret_sink = (bt_sink){ .context = sink, .read_max = READ_MAX, .tend_ms = TEND_MS, .wants = wants, .open = open_sink, .write = write_batch,
-                           .tend = tend, .parked_count = parked_count };
+                           .forget = availability_forget, .tend = tend, .parked_count = parked_count };
     return true;
 }
 

@@ -36,6 +36,8 @@ void bt_cursor_stop(bt_cursor *cursor, const char *format, ...)
     va_end(arguments);
 }
 
+bool bt_cursor_lost_suffix(const char *stopped) { return strncmp(stopped, BT_CURSOR_LOST_SUFFIX, strlen(BT_CURSOR_LOST_SUFFIX)) == 0; }
+
 bool bt_cursor_end_contradicts(int64_t read_to, int64_t end_offset) { return end_offset >= 0 && end_offset < read_to; }
 
 static bt_cursor_verdict jumped(bt_cursor *cursor, int64_t expected, int64_t offset)
@@ -53,7 +55,7 @@ static bt_cursor_verdict see_again(bt_cursor *cursor, const bt_record *record)
         return jumped(cursor, cursor->expected, record->offset);
     if (record->offset == cursor->at.head_offset &&
         (!record->key.at || record->value.size < BT_WIRE_VALUE_MIN || !bt_id_equal(bt_record_id(record->key, record->value), cursor->at.forward.head))) {
-        bt_cursor_stop(cursor, "lost suffix: the record at offset %" PRId64 " is not the one that was read there before", record->offset);
+        bt_cursor_stop(cursor, BT_CURSOR_LOST_SUFFIX "the record at offset %" PRId64 " is not the one that was read there before", record->offset);
         return BT_CURSOR_STOPPED;
     }
     cursor->expected++;
@@ -91,13 +93,21 @@ static void check_opened(bt_cursor *cursor, const struct log_opened *opened)
         bt_cursor_stop(cursor, "this log uses another schema registry: " BT_STR_FMT, BT_STR_ARG(opened->registry));
 }
 
-/* What a new owner had proved is true wherever its record stands, also when it is void. */
+/* What a new owner had proved is true wherever its record stands, also when it is void: unless it was given up since. */
 static void check_took_over(bt_cursor *cursor, const struct log_owner_took_over *took_over, int64_t own_offset)
 {
     const bt_cursor_seen *seen = took_over->proved_offset <= own_offset ? seen_before(cursor, took_over->proved_offset) : NULL;
-    if (seen && (!bt_id_equal(seen->id, took_over->proved_head) || seen->height != took_over->proved_height))
-        bt_cursor_stop(cursor, "the owner that took over at offset %" PRId64 " had proved another head at %" PRId64 " than was read here", own_offset,
-                       took_over->proved_offset);
+    bt_loss claim = { .to = took_over->proved_offset, .time_us = took_over->meta.time };
+    if (!seen || (bt_id_equal(seen->id, took_over->proved_head) && seen->height == took_over->proved_height) || bt_loss_gives_up(&cursor->loss, &claim))
+        return;
+    cursor->claim = claim;
+    bt_cursor_stop(cursor, BT_CURSOR_LOST_SUFFIX "the owner that took over at offset %" PRId64 " had proved another head at %" PRId64 " than was read here", own_offset,
+                   took_over->proved_offset);
+}
+
+static void note_loss(bt_cursor *cursor, const struct log_loss_accepted *accepted)
+{
+    cursor->loss = (bt_loss){ accepted->lost_from, accepted->lost_to, accepted->meta.time };
 }
 
 static void check_log_record(bt_cursor *cursor, const bt_record *record)
@@ -105,14 +115,16 @@ static void check_log_record(bt_cursor *cursor, const bt_record *record)
     const bt_message_type *type = bt_event_type_by_id(bt_record_schema_id(record->value));
     bt_arena arena;
     bt_event event;
-    if (type != &log_opened_message && type != &log_owner_took_over_message)
+    if (type != &log_opened_message && type != &log_owner_took_over_message && type != &log_loss_accepted_message)
         return;
     bt_arena_init(&arena, 1 << 20);
     if (bt_event_decode(record->value, &arena, &event, NULL)) {
         if (type == &log_opened_message)
             check_opened(cursor, event.data);
-        else
+        else if (type == &log_owner_took_over_message)
             check_took_over(cursor, event.data, record->offset);
+        else
+            note_loss(cursor, event.data);
     }
     bt_arena_release(&arena);
 }

@@ -7,13 +7,13 @@
  *   - it does so again when a void record names a parent that it has never seen, and when offsets jump;
  *   - it compares what OwnerTookOver says was proved with what it has seen itself;
  *   - it compares LogOpened with the topic, partition and partition count that it was told.
- * A contradiction stops the partition, with a reason, for good: never a quiet refold.
+ * A contradiction stops the partition, with a reason, for good: never a quiet refold. Only the log itself lets a reader of a lost suffix go on: see acceptance.h.
  *
  * Pure, no allocation; one thread. */
 #ifndef BERTH_PROJECTIONS_LOOP_CURSOR_H
 #define BERTH_PROJECTIONS_LOOP_CURSOR_H
 
-#include "core/forward.h"
+#include "core/loss.h"
 
 /* What is stored beside the rows. */
 typedef struct bt_position {
@@ -41,6 +41,8 @@ typedef struct bt_cursor {
     int jump_count;     /* since the last record that fitted */
     uint64_t seen_count;
     bt_cursor_seen seen[BT_CURSOR_RECENT_MAX]; /* the last valid records, a ring */
+    bt_loss loss;                              /* the last accepted one that is known; what owners had proved of it is no contradiction */
+    bt_loss claim;                             /* stopped by an owner's claim to have proved [from, to) at time_us; all zero: by something else */
     char stopped[BT_CURSOR_REASON_MAX];        /* not empty: for good */
 } bt_cursor;
 
@@ -64,6 +66,10 @@ bt_cursor_verdict bt_cursor_step(bt_cursor *cursor, const bt_record *record, bt_
  * the position when the question was asked, not when it was answered: of a log that grows, every answer is old by then. One answer may be
  * early (a new leader's high watermark), so the caller asks several times before it stops. */
 bool bt_cursor_end_contradicts(int64_t read_to, int64_t end_offset);
+
+/* A reason to stop that an accepted loss may do away with. */
+#define BT_CURSOR_LOST_SUFFIX "lost suffix: "
+bool bt_cursor_lost_suffix(const char *stopped);
 
 void bt_cursor_stop(bt_cursor *cursor, const char *format, ...) BT_PRINTF(2, 3);
 

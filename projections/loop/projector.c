@@ -4,6 +4,7 @@
 #include "io/clock/clock.h"
 #include "io/kafka/reader.h"
 #include "io/log/log.h"
+#include "projections/loop/acceptance.h"
 #include "projections/loop/mutant.h"
 #include "projections/loop/watch.h"
 
@@ -31,8 +32,12 @@ typedef struct doubt {
 typedef struct partition {
     bt_cursor cursor;
     bool wants_seek; /* what the reader still delivers is not looked at until it has moved */
-    bool told_stop;
+    bool told_stop, stop_stored;
+    bool searching;           /* stopped at a lost suffix: the log is read for an acceptance of it */
+    bt_acceptance acceptance;
+    bt_acceptance_verdict accepted;
     doubt end_doubt, read_doubt; /* of where the partition ends, and of what stands at our position */
+    int64_t search_again_us;
     int64_t read_again_us;       /* when to try our position again; 0: it is being read */
     int64_t proved_us;
 } partition;
@@ -89,11 +94,26 @@ static void pause_ms(bt_projector *projector, int64_t ms)
         bt_clock_sleep_us((left < POLL_MS ? left : POLL_MS) * 1000);
 }
 
+/* Of a stopped partition. */
+static void search_records(partition *part, const bt_record *records, size_t record_count)
+{
+    for (size_t i = 0; i < record_count && part->searching && !part->wants_seek; i++) {
+        bt_acceptance_verdict verdict = bt_acceptance_step(&part->acceptance, &records[i]);
+        part->wants_seek = verdict == BT_ACCEPTANCE_AGAIN;
+        part->accepted = part->wants_seek ? BT_ACCEPTANCE_NONE : verdict;
+        part->searching = part->accepted == BT_ACCEPTANCE_NONE;
+    }
+}
+
 static void on_records(void *context, int32_t index, const bt_record *records, size_t record_count)
 {
     bt_projector *projector = context;
     partition *part = &projector->partitions[index];
     const bt_sink *sink = &projector->options.sink;
+    if (part->cursor.stopped[0]) {
+        search_records(part, records, record_count);
+        return;
+    }
     part->read_doubt.times = 0;
     for (size_t i = 0; i < record_count && !part->wants_seek; i++) {
         bt_id id;
@@ -136,22 +156,24 @@ static void on_end(void *context, int32_t index, uint64_t request, int64_t end_o
     partition *part = &projector->partitions[index];
     int64_t read_to = (int64_t)request; /* when it was asked: see tend */
     bt_watch_end(&projector->watch, index, end_offset, part->cursor.at.forward.next_offset);
-    if (end_offset < 0)
+    if (end_offset < 0 || part->cursor.stopped[0])
         return;
     if (!bt_cursor_end_contradicts(read_to, end_offset))
         part->end_doubt.times = 0;
-    else if (is_sure_of_loss(projector, index, &part->end_doubt) && !part->cursor.stopped[0])
-        bt_cursor_stop(&part->cursor, "lost suffix: the partition ends at offset %lld, and was read up to %lld before", (long long)end_offset, (long long)read_to);
+    else if (is_sure_of_loss(projector, index, &part->end_doubt))
+        bt_cursor_stop(&part->cursor, BT_CURSOR_LOST_SUFFIX "the partition ends at offset %lld, and was read up to %lld before", (long long)end_offset, (long long)read_to);
 }
 
 static void on_broken(void *context, int32_t index, const bt_err *err)
 {
     bt_projector *projector = context;
     partition *part = &projector->partitions[index];
-    if (err->kind == BT_ERR_FATAL && !is_sure_of_loss(projector, index, &part->read_doubt))
+    if (err->kind == BT_ERR_FATAL && part->cursor.stopped[0])
+        part->search_again_us = bt_clock_monotonic_us() + DOUBT_RETRY_US; /* it was cut once more, while it was searched */
+    else if (err->kind == BT_ERR_FATAL && !is_sure_of_loss(projector, index, &part->read_doubt))
         part->read_again_us = bt_clock_monotonic_us() + DOUBT_RETRY_US;
-    else if (err->kind == BT_ERR_FATAL && !part->cursor.stopped[0])
-        bt_cursor_stop(&part->cursor, "lost suffix: offset %lld is not in the log any more (%.150s)", (long long)part->cursor.at.forward.next_offset, err->message);
+    else if (err->kind == BT_ERR_FATAL)
+        bt_cursor_stop(&part->cursor, BT_CURSOR_LOST_SUFFIX "offset %lld is not in the log any more (%.150s)", (long long)part->cursor.at.forward.next_offset, err->message);
     else if (err->kind != BT_ERR_FATAL)
         projector->broken = *err; /* no such topic, or not allowed: a person may be mending it */
 }
@@ -177,17 +199,64 @@ static bool meet_topic(bt_projector *projector, bt_err *err)
     return true;
 }
 
+static bool same_position(const bt_position *a, const bt_position *b)
+{
+    return a->forward.next_offset == b->forward.next_offset && bt_id_equal(a->forward.head, b->forward.head);
+}
+
+/* A stopped partition stays so, unless another projector has found the acceptance of its loss: then what is stored is not what had stopped here. */
+static bool stays_stopped(const partition *part, const bt_sink_partition *stored)
+{
+    if (stored->stopped[0])
+        return true;
+    return part->cursor.stopped[0] && !part->stop_stored && (!part->told_stop || same_position(&part->acceptance.remembered, &stored->position));
+}
+
+static void go_on(bt_projector *projector, int32_t index)
+{
+    partition *part = &projector->partitions[index];
+    part->cursor.stopped[0] = 0;
+    part->told_stop = part->stop_stored = part->searching = part->wants_seek = false;
+    part->accepted = BT_ACCEPTANCE_NONE;
+    part->end_doubt.times = part->read_doubt.times = 0;
+    part->search_again_us = part->read_again_us = 0;
+    const char *other = "";
+    for (int32_t i = 0; i < projector->partition_count && !other[0]; i++)
+        other = projector->partitions[i].cursor.stopped;
+    bt_watch_goes_on(&projector->watch, index, other);
+}
+
+/* Reads the log of a stopped partition from its start. Stopped by anything but a lost suffix, there is nothing to look for. */
+static bool search(bt_projector *projector, int32_t index, bt_err *err)
+{
+    partition *part = &projector->partitions[index];
+    part->search_again_us = 0;
+    part->wants_seek = false;
+    part->accepted = BT_ACCEPTANCE_NONE;
+    bt_acceptance_begin(&part->acceptance, &part->cursor.at, &part->cursor.claim, &part->cursor.loss);
+    part->searching = bt_cursor_lost_suffix(part->cursor.stopped) && projector->options.sink.forget != NULL;
+    if (!part->searching)
+        bt_reader_stop(projector->reader, index);
+    return !part->searching || bt_reader_start(projector->reader, index, 0, err);
+}
+
 static bool start_partition(bt_projector *projector, int32_t index, const bt_sink_partition *stored, bt_err *err)
 {
     partition *part = &projector->partitions[index];
-    char stopped[BT_CURSOR_REASON_MAX];
-    memcpy(stopped, part->cursor.stopped, sizeof stopped); /* what stopped in this process stays stopped */
+    char stopped[BT_CURSOR_REASON_MAX] = "";
+    bt_loss loss = part->cursor.loss, claim = part->cursor.claim;
+    if (stays_stopped(part, stored))
+        memcpy(stopped, part->cursor.stopped[0] ? part->cursor.stopped : stored->stopped, sizeof stopped);
+    else if (part->cursor.stopped[0])
+        go_on(projector, index);
     bt_cursor_init(&part->cursor, projector->options.topic, index, projector->partition_count, &stored->position);
-    memcpy(part->cursor.stopped, stopped[0] ? stopped : stored->stopped, sizeof stopped);
+    memcpy(part->cursor.stopped, stopped, sizeof stopped);
+    part->cursor.loss = loss;
+    part->cursor.claim = claim;
     part->wants_seek = false;
     part->read_again_us = 0;
     bt_batch_begin(&projector->batch, index, &stored->position);
-    return part->cursor.stopped[0] || bt_reader_start(projector->reader, index, bt_cursor_prove(&part->cursor), err);
+    return stopped[0] ? search(projector, index, err) : bt_reader_start(projector->reader, index, bt_cursor_prove(&part->cursor), err);
 }
 
 static bool open_sink(bt_projector *projector, bt_err *err)
@@ -265,20 +334,57 @@ static void write_batch(bt_projector *projector)
     bt_batch_reset(&projector->batch);
 }
 
+/* The log gives up what this partition's rows hold, or what had contradicted them. */
+static bool accept_loss(bt_projector *projector, int32_t index, bt_err *err)
+{
+    const bt_sink *sink = &projector->options.sink;
+    partition *part = &projector->partitions[index];
+    bool forgets = part->accepted == BT_ACCEPTANCE_FORGET;
+    if (forgets && !sink->forget(sink->context, index, &part->acceptance.remembered, err))
+        return false;
+    if (!forgets && sink->stop && !sink->stop(sink->context, index, "", err))
+        return false;
+    bt_log_warn("projection.loss_accepted", F_STR("model", projector->options.model), F_I64("partition", index), F_I64("lost_from", part->acceptance.loss.from),
+                 F_I64("lost_to", part->acceptance.loss.to), F_STR("detail", forgets ? "what is kept of this partition is forgotten and folded anew" : "what is kept of it stands"));
+    part->cursor.loss = part->acceptance.loss; /* ahead of its place: claims of the lost records may stand before it */
+    go_on(projector, index);
+    projector->open = false;
+    return true;
+}
+
+static bool look_after_stopped(bt_projector *projector, int32_t index, bt_err *err)
+{
+    const bt_sink *sink = &projector->options.sink;
+    partition *part = &projector->partitions[index];
+    if (!part->told_stop) {
+        part->told_stop = true;
+        bt_watch_stopped(&projector->watch, index, part->cursor.stopped);
+        part->stop_stored = sink->stop && sink->stop(sink->context, index, part->cursor.stopped, err);
+        if (sink->stop && !part->stop_stored)
+            bt_log_warn("projection.stop_not_stored", F_STR("model", projector->options.model), F_I64("partition", index), F_ERR(err));
+        projector->open = false; /* what was read and not written is dropped, so that what is searched for is what is stored */
+        part->acceptance.remembered = projector->batch.moves[index].from;
+        return true;
+    }
+    if (part->accepted != BT_ACCEPTANCE_NONE)
+        return accept_loss(projector, index, err);
+    if (part->search_again_us != 0 && bt_clock_monotonic_us() >= part->search_again_us)
+        return search(projector, index, err);
+    if (!part->wants_seek)
+        return true;
+    part->wants_seek = false;
+    return bt_reader_start(projector->reader, index, bt_acceptance_wants(&part->acceptance), err);
+}
+
 /* After a poll: partitions that must be read again from elsewhere, and those that have stopped. */
 static bool look_after_partitions(bt_projector *projector, bt_err *err)
 {
     int64_t now_us = bt_clock_monotonic_us();
-    for (int32_t i = 0; i < projector->partition_count; i++) {
+    for (int32_t i = 0; i < projector->partition_count && projector->open; i++) {
         partition *part = &projector->partitions[i];
         if (part->cursor.stopped[0]) {
-            if (part->told_stop)
-                continue;
-            part->told_stop = true;
-            bt_reader_stop(projector->reader, i);
-            bt_watch_stopped(&projector->watch, i, part->cursor.stopped);
-            if (projector->options.sink.stop && !projector->options.sink.stop(projector->options.sink.context, i, part->cursor.stopped, err))
-                bt_log_warn("projection.stop_not_stored", F_STR("model", projector->options.model), F_I64("partition", i), F_ERR(err));
+            if (!look_after_stopped(projector, i, err))
+                return false;
             continue;
         }
         if (part->cursor.wants_proof && !part->cursor.proving && now_us - part->proved_us > PROOF_EVERY_US)
@@ -337,6 +443,8 @@ static void run_once(bt_projector *projector)
         fail(projector, "read", &err);
         return;
     }
+    if (!projector->open)
+        return;
     bool old = projector->batch_began_us != 0 && bt_clock_monotonic_us() - projector->batch_began_us > BATCH_AGE_MAX_US;
     if (projector->batch.read_count > 0 && (read == 0 || old || is_full(projector)))
         write_batch(projector);

@@ -23,8 +23,11 @@ typedef struct bt_sink {
     bool (*open)(void *context, int32_t partition_count, bt_sink_partition *ret_partitions, bt_err *err);
     /* Applies a batch and moves the positions, or neither. */
     bool (*write)(void *context, const bt_batch *batch, bt_err *err);
-    /* Remembers that a partition has stopped. May be NULL. */
+    /* Remembers that a partition has stopped; reason empty: that it goes on. May be NULL. */
     bool (*stop)(void *context, int32_t partition, const char *reason, bt_err *err);
+    /* Forgets all that is kept of a partition, if its position still is this one, which becomes the start: the log is to be folded anew.
+     * BT_ERR_RETRY with BT_SINK_MOVED: it is another. */
+    bool (*forget)(void *context, int32_t partition, const bt_position *at, bt_err *err);
     int32_t tend_ms; /* how often tend is called; 0: every minute */
     /* Called after each open and then every so often, between batches: tries what is parked again (ret_applied counts the events), notices that
      * what is stored was lost. May be NULL. */

@@ -89,6 +89,14 @@ void bt_watch_stopped(bt_watch *watch, int32_t partition, const char *reason)
     pthread_mutex_unlock(&watch->lock);
 }
 
+void bt_watch_goes_on(bt_watch *watch, int32_t partition, const char *other_reason)
+{
+    bt_gauge_set(watch->partitions[partition].stopped, 0);
+    pthread_mutex_lock(&watch->lock);
+    snprintf(watch->stopped, sizeof watch->stopped, "%.180s", other_reason);
+    pthread_mutex_unlock(&watch->lock);
+}
+
 void bt_watch_writing(bt_watch *watch, bool writing)
 {
     pthread_mutex_lock(&watch->lock);

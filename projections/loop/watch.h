@@ -37,6 +37,7 @@ void bt_watch_running(bt_watch *watch);
 /* The attempt failed and will be repeated. Logged at once, then at most every 10 s. */
 void bt_watch_failed(bt_watch *watch, const char *what, const bt_err *err, int64_t retry_ms);
 void bt_watch_stopped(bt_watch *watch, int32_t partition, const char *reason);
+void bt_watch_goes_on(bt_watch *watch, int32_t partition, const char *other_reason); /* of another partition that is stopped still; else empty */
 void bt_watch_writing(bt_watch *watch, bool writing);
 void bt_watch_wrote(bt_watch *watch, const bt_batch *batch, int64_t took_us);
 void bt_watch_end(bt_watch *watch, int32_t partition, int64_t end_offset, int64_t next_offset);

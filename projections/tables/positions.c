@@ -81,6 +81,7 @@ bool bt_table_sink_open(void *context, int32_t partition_count, bt_sink_partitio
     bt_assert(partition_count <= PARTITIONS_MAX);
     bt_pg_rollback(sink->pg);
     sink->tend_count = 0;
+    sink->partition_count = partition_count;
     return make_tables(sink, err) && check_layout(sink, err) && make_positions(sink, partition_count, err) &&
            read_positions(sink, partition_count, ret_partitions, err) && bt_table_sink_load_parked(sink, err);
 }
@@ -90,7 +91,7 @@ bool bt_table_sink_stop(void *context, int32_t partition, const char *reason, bt
     bt_table_sink *sink = context;
     bt_pg_param params[] = { bt_pg_text(bt_str_of(sink->model->name)), bt_pg_text(bt_str_of(sink->topic)), bt_pg_int4(partition),
                              bt_pg_text(bt_str_of(reason)) };
-    return bt_pg_query(sink->pg, "UPDATE berth.positions SET stopped = $4, updated_at = now() WHERE model = $1 AND topic = $2 AND partition = $3", params,
+    return bt_pg_query(sink->pg, "UPDATE berth.positions SET stopped = nullif($4, ''), updated_at = now() WHERE model = $1 AND topic = $2 AND partition = $3", params,
                        BT_COUNT_OF(params), NULL, err);
 }
 

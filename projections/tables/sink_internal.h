@@ -16,6 +16,7 @@ struct bt_table_sink {
     bt_changes *changes;
     bt_names parked;       /* streams that stand in berth.parked */
     bt_names newly_parked; /* of the transaction under way */
+    int32_t partition_count; /* of the topic, once it was opened */
     uint32_t tend_count;   /* since it was opened */
     int64_t pruned_at;     /* records written since record_ids was pruned last */
 };
@@ -25,6 +26,7 @@ bool bt_table_sink_move(bt_table_sink *sink, const bt_batch *batch, bt_err *err)
 /* Makes the tables and reads the positions. */
 bool bt_table_sink_open(void *context, int32_t partition_count, bt_sink_partition *ret_partitions, bt_err *err) BT_MUST_CHECK;
 bool bt_table_sink_stop(void *context, int32_t partition, const char *reason, bt_err *err) BT_MUST_CHECK;
+bool bt_table_sink_forget(void *context, int32_t partition, const bt_position *at, bt_err *err) BT_MUST_CHECK;
 
 /* Puts a stream's records from index on aside, within the transaction. error belongs to the first one. */
 bool bt_table_sink_park(bt_table_sink *sink, const bt_batch *batch, uint32_t index, const char *error, bt_err *err) BT_MUST_CHECK;

@@ -144,7 +144,8 @@ static size_t parked_count(void *context)
 
 bt_sink bt_table_sink_as_sink(bt_table_sink *sink)
 {
-    return (bt_sink){ .context = sink, .tend_ms = BT_TABLE_SINK_TEND_MS, .wants = wants, .open = bt_table_sink_open, .write = write_batch, .stop = bt_table_sink_stop, .tend = bt_table_sink_tend,
+    return (bt_sink){ .context = sink, .tend_ms = BT_TABLE_SINK_TEND_MS, .wants = wants, .open = bt_table_sink_open, .write = write_batch, .stop = bt_table_sink_stop, .forget = bt_table_sink_forget,
+                      .tend = bt_table_sink_tend,
                       .parked_count = parked_count };
 }
 

@@ -276,6 +276,14 @@ static const bt_handler handlers[] = {
 
 extern const char trips_tables_sql[]; /* trips/tables.sql, built in by CMakeLists.txt */
 
+static const char *const forget_sql[] = {
+    "DELETE FROM berth.bookings WHERE trip = ANY($1)",
+    "DELETE FROM berth.holds WHERE trip = ANY($1)",
+    "DELETE FROM berth.trip_points WHERE trip = ANY($1)",
+    "DELETE FROM berth.trips WHERE trip = ANY($1)",
+    NULL,
+};
+
 const bt_model trips_model = {
     .name = "trips",
     .layout = 1,
@@ -284,6 +292,9 @@ const bt_model trips_model = {
     .table_count = BT_COUNT_OF(tables),
     .handlers = handlers,
     .handler_count = BT_COUNT_OF(handlers),
+    .streams_sql = "SELECT trip FROM berth.trips",
+    .forget_sql = forget_sql,
+    .orphans_sql = "DELETE FROM berth.stops AS s WHERE NOT EXISTS (SELECT FROM berth.trip_points AS p WHERE p.station = s.stop AND p.name = s.name)",
 };
 
 const bt_projection trips_projection = BT_TABLE_PROJECTION(trips_model, "trips", "trip");

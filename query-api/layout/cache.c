@@ -31,6 +31,7 @@ typedef struct cache_part {
 
 struct qa_layouts {
     size_t part_bytes_max;
+    _Atomic uint32_t epoch; /* of qa_layouts_forget */
     cache_part parts[PARTS];
     pthread_mutex_t seatings_lock;
     qa_seating *seatings[SEATINGS_MAX]; /* a direct-mapped table by digest: one that is pushed out lives on in its layouts */
@@ -167,8 +168,28 @@ void qa_layouts_keep_masks(qa_layouts *layouts, bt_str trip, const qa_masks *mas
     free_chain(pushed_out);
 }
 
-/* Takes one of the caller's two references. */
-static void insert(qa_layouts *layouts, const qa_layout *layout)
+void qa_layouts_forget(qa_layouts *layouts)
+{
+    atomic_fetch_add(&layouts->epoch, 1);
+    for (size_t i = 0; i < PARTS; i++) {
+        cache_part *part = &layouts->parts[i];
+        pthread_mutex_lock(&part->lock);
+        cached_trip *all = NULL;
+        for (cached_trip *entry = part->newest, *older; entry != NULL; entry = older) {
+            older = entry->older;
+            entry->same_bucket = all;
+            all = entry;
+        }
+        memset(part->buckets, 0, sizeof part->buckets);
+        part->newest = part->oldest = NULL;
+        part->bytes = 0;
+        pthread_mutex_unlock(&part->lock);
+        free_chain(all);
+    }
+}
+
+/* Takes one of the caller's two references. What was read in an earlier epoch is not kept. */
+static void insert(qa_layouts *layouts, const qa_layout *layout, uint32_t epoch)
 {
     cached_trip *fresh = bt_alloc(sizeof *fresh);
     fresh->hash = bt_str_hash(layout->trip);
@@ -176,7 +197,7 @@ static void insert(qa_layouts *layouts, const qa_layout *layout)
     cache_part *part = part_of(layouts, fresh->hash);
     cached_trip *pushed_out = fresh;
     pthread_mutex_lock(&part->lock);
-    if (find(part, fresh->hash, layout->trip) == NULL) {
+    if (find(part, fresh->hash, layout->trip) == NULL && atomic_load(&layouts->epoch) == epoch) {
         cached_trip **bucket = bucket_of(part, fresh->hash);
         fresh->same_bucket = *bucket;
         *bucket = fresh;
@@ -219,6 +240,7 @@ bool qa_layouts_get(qa_layouts *layouts, qa_worker *worker, bt_str trip, const q
         bt_counter_inc(worker->server->layout_hits);
         return true;
     }
+    uint32_t epoch = atomic_load(&layouts->epoch);
     BT_PG_RESULT trips = { 0 };
     BT_PG_RESULT points = { 0 };
     if (!qa_layout_select(worker, trip, &trips, &points, err))
@@ -236,7 +258,7 @@ bool qa_layouts_get(qa_layouts *layouts, qa_worker *worker, bt_str trip, const q
         return false;
     const qa_layout *layout = qa_layout_made(trip, &trips, &points, seating);
     atomic_fetch_add((_Atomic int32_t *)&layout->references, 1);
-    insert(layouts, layout);
+    insert(layouts, layout, epoch);
     *ret_layout = layout;
     return true;
 }

@@ -59,6 +59,9 @@ int qa_layout_point(const qa_layout *layout, bt_str stop);
 qa_layouts *qa_layouts_new(size_t bytes_max);
 void qa_layouts_free(qa_layouts *layouts); /* NULL is fine; everything handed out must have been released */
 
+/* Forgets all: trips may be other ones under the same ids, for records of the log were lost and given up. Any thread. */
+void qa_layouts_forget(qa_layouts *layouts);
+
 /* From memory only. ret_masks (may be NULL) gets the newest availability if one was kept, else NULL. */
 bool qa_layouts_find(qa_layouts *layouts, bt_str trip, const qa_layout **ret_layout, const qa_masks **ret_masks) BT_MUST_CHECK;
 /* Keeps masks, which stay the caller's too, for the next who asks; never in place of newer ones. */

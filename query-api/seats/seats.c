@@ -103,14 +103,15 @@ typedef struct asked_call {
     bool asked;
 } asked_call;
 
-/* Asks for the value and its partition's position, as of one moment. False: Redis is away. */
+/* Asks for the value and its partition's position, as of one moment. False: Redis is away, or may hold what was lost. */
 static bool ask_redis(qa_call *call, const qa_layout *layout)
 {
-    if (!qa_board_is_up(call->server->board, QA_SOURCE_REDIS))
+    int32_t partition = qa_partition_of(call, layout->trip);
+    if (!qa_board_is_up(call->server->board, QA_SOURCE_REDIS) || !qa_board_trusts_redis(call->server->board, partition, NULL))
         return false;
     bt_arena *arena = &call->worker->arena;
     bt_str words[] = { BT_STR("MGET"), bt_arena_printf(arena, "{berth}:avail:" BT_STR_FMT, BT_STR_ARG(layout->trip)),
-        bt_arena_printf(arena, "{berth}:position:" QA_REDIS_MODEL ":" QA_TOPIC ":%d", qa_partition_of(call, layout->trip)) };
+        bt_arena_printf(arena, "{berth}:position:" QA_REDIS_MODEL ":" QA_TOPIC ":%d", partition) };
     bt_err err = { 0 };
     bool sent = bt_redis_send(call->worker->redis, words, BT_COUNT_OF(words), &err);
     if (!sent)

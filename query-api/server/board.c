@@ -14,6 +14,7 @@ struct qa_board {
     bt_str kind;
     qa_position positions[QA_SOURCE_COUNT][QA_PARTITIONS_MAX];
     int32_t counts[QA_SOURCE_COUNT];
+    int64_t in_question[QA_PARTITIONS_MAX]; /* Redis may hold records that were lost and given up, and Postgres cannot tell before it gets here; 0: no */
     bool is_up[QA_SOURCE_COUNT];
     qa_wait *first;
     size_t waiting, waiting_max;
@@ -54,6 +55,8 @@ static bool has_reached(const qa_board *board, int source, const qa_wait *wait)
     for (size_t i = 0; i < wait->token_count; i++) {
         const qa_token *token = &wait->tokens[i];
         if (token->partition >= board->counts[source] || board->positions[source][token->partition].next_offset <= token->offset)
+            return false;
+        if (source == QA_SOURCE_REDIS && board->in_question[token->partition] > 0)
             return false;
     }
     return true;
@@ -135,6 +138,25 @@ bool qa_board_position(qa_board *board, qa_source source, int32_t partition, qa_
     return known;
 }
 
+bool qa_board_trusts_redis(qa_board *board, int32_t partition, qa_position *ret_redis)
+{
+    pthread_mutex_lock(&board->lock);
+    bool known = partition >= 0 && partition < QA_PARTITIONS_MAX;
+    bool trusts = !known || board->in_question[partition] == 0;
+    if (ret_redis != NULL && known)
+        *ret_redis = partition < board->counts[QA_SOURCE_REDIS] ? board->positions[QA_SOURCE_REDIS][partition] : (qa_position){ .head_offset = -1 };
+    pthread_mutex_unlock(&board->lock);
+    return trusts;
+}
+
+void qa_board_trust(qa_board *board, int32_t partition)
+{
+    pthread_mutex_lock(&board->lock);
+    if (board->positions[QA_SOURCE_POSTGRES][partition].next_offset >= board->in_question[partition])
+        board->in_question[partition] = 0;
+    pthread_mutex_unlock(&board->lock);
+}
+
 bool qa_board_is_up(qa_board *board, qa_source source)
 {
     pthread_mutex_lock(&board->lock);
@@ -178,12 +200,27 @@ static void settle(qa_board *board, bool all_end)
     }
 }
 
-void qa_board_publish(qa_board *board, qa_source source, bool is_up, const qa_position *positions, int32_t count)
+static bool note_what_went_back(qa_board *board, const qa_position *positions, int32_t count)
 {
+    bool any = false;
+    for (int32_t i = 0; i < count && i < board->counts[QA_SOURCE_POSTGRES]; i++) {
+        int64_t before = board->positions[QA_SOURCE_POSTGRES][i].next_offset;
+        bool back = positions[i].next_offset < before;
+        if (back && board->in_question[i] < before)
+            board->in_question[i] = before;
+        any = any || back;
+    }
+    return any;
+}
+
+bool qa_board_publish(qa_board *board, qa_source source, bool is_up, const qa_position *positions, int32_t count)
+{
+    bool back = false;
     count = count > QA_PARTITIONS_MAX ? QA_PARTITIONS_MAX : count;
     pthread_mutex_lock(&board->lock);
     board->is_up[source] = is_up;
     if (is_up) {
+        back = source == QA_SOURCE_POSTGRES && note_what_went_back(board, positions, count);
         memcpy(board->positions[source], positions, (size_t)count * sizeof *positions);
         board->counts[source] = count;
         if (source == QA_SOURCE_POSTGRES)
@@ -191,6 +228,7 @@ void qa_board_publish(qa_board *board, qa_source source, bool is_up, const qa_po
     }
     pthread_mutex_unlock(&board->lock);
     settle(board, false);
+    return back;
 }
 
 static struct timespec in_ms(int64_t ms)

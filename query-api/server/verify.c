@@ -6,7 +6,7 @@
 
 typedef enum identity { IDENTITY_SAME, IDENTITY_OTHER, IDENTITY_NOT_KNOWN } identity;
 
-static const char select_id[] = "SELECT substring(ids FROM (4 * ($4 - first_offset) + 1)::int FOR 4) FROM berth.record_ids "
+const char qa_select_record_id[] = "SELECT substring(ids FROM (4 * ($4 - first_offset) + 1)::int FOR 4) FROM berth.record_ids "
                                 "WHERE model = $1 AND topic = $2 AND partition = $3 AND first_offset <= $4 ORDER BY first_offset DESC LIMIT 1";
 
 static bool judge(qa_call *call, const qa_token *token, identity *ret_identity, bt_err *err)
@@ -18,7 +18,7 @@ static bool judge(qa_call *call, const qa_token *token, identity *ret_identity, 
     }
     bt_pg_param params[] = { bt_pg_text(BT_STR(QA_TABLES_MODEL)), bt_pg_text(BT_STR(QA_TOPIC)), bt_pg_int4(token->partition), bt_pg_int8(token->offset) };
     BT_PG_RESULT rows = { 0 };
-    if (!qa_worker_query(call->worker, select_id, params, BT_COUNT_OF(params), &rows, err))
+    if (!qa_worker_query(call->worker, qa_select_record_id, params, BT_COUNT_OF(params), &rows, err))
         return false;
     bt_str id = rows.row_count == 1 ? bt_pg_get_str(&rows, 0, 0) : BT_STR("");
     *ret_identity = id.size != QA_TOKEN_ID_SIZE ? IDENTITY_NOT_KNOWN : memcmp(id.at, token->id, QA_TOKEN_ID_SIZE) == 0 ? IDENTITY_SAME : IDENTITY_OTHER;

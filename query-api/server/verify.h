@@ -8,6 +8,9 @@
 
 #include "query-api/server/call.h"
 
+/* The 4 bytes that stand for the record at offset $4 (model $1, topic $2, partition $3); no row: not known, or empty: not there. */
+extern const char qa_select_record_id[];
+
 /* On a worker, after the tokens were reached. A token is taken when the record is too old for its id to be kept, or when Postgres is away and the
  * route can do without it. False: answered. */
 bool qa_verify_tokens(qa_call *call) BT_MUST_CHECK;

@@ -5,6 +5,7 @@
 #include "io/log/log.h"
 #include "io/pg/pg.h"
 #include "io/redis/redis.h"
+#include "query-api/server/verify.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -50,6 +51,26 @@ static bool ask_postgres(qa_watch *watch, qa_position *ret_positions, int32_t *r
     return true;
 }
 
+/* After a partition's rows began anew: does Redis hold the same log? Asked at each round, until it does; so it is asked of few partitions, seldom. */
+static void settle_questions(qa_watch *watch, const qa_position *positions, int32_t count)
+{
+    for (int32_t i = 0; i < count; i++) {
+        qa_position redis;
+        if (qa_board_trusts_redis(watch->options.board, i, &redis))
+            continue;
+        bt_pg_param params[] = { bt_pg_text(bt_str_of(watch->options.tables_model)), bt_pg_text(bt_str_of(watch->options.topic)), bt_pg_int4(i), bt_pg_int8(redis.head_offset) };
+        BT_PG_RESULT rows = { 0 };
+        bt_err err;
+        bool same = redis.head_offset < 0;
+        if (!same && redis.head_offset < positions[i].next_offset && bt_pg_query(watch->pg, qa_select_record_id, params, BT_COUNT_OF(params), &rows, &err) && rows.row_count == 1) {
+            bt_str id = bt_pg_get_str(&rows, 0, 0);
+            same = id.size == QA_TOKEN_ID_SIZE && memcmp(id.at, redis.head.at, QA_TOKEN_ID_SIZE) == 0;
+        }
+        if (same)
+            qa_board_trust(watch->options.board, i);
+    }
+}
+
 static void *watch_postgres(void *context)
 {
     qa_watch *watch = context;
@@ -60,7 +81,10 @@ static void *watch_postgres(void *context)
         int32_t count = 0;
         bool is_up = ask_postgres(watch, positions, &count, &err);
         tell_change("postgres", was_up, is_up, first, &err);
-        qa_board_publish(watch->options.board, QA_SOURCE_POSTGRES, is_up, positions, count);
+        if (qa_board_publish(watch->options.board, QA_SOURCE_POSTGRES, is_up, positions, count))
+            watch->options.rewound(watch->options.context);
+        if (is_up)
+            settle_questions(watch, positions, count);
         was_up = is_up;
         first = false;
     } while (qa_board_rest(watch->options.board, was_up ? watch->options.busy_ms : 20, watch->options.idle_ms));

@@ -131,7 +131,12 @@ static void out_alarm(void *context, const char *name, const char *text)
     sim_node *self = context;
     sim_world *world = self->world;
     world_note(world, "n%d ALARM %s: %s", self->index, name, text);
-    if (bt_owner_phase_of(self->owner) == BT_OWNER_READ_ONLY) {
+    if (strcmp(name, "log.loss_accepted") == 0) {
+        world->counts.losses_accepted++;
+        self->read_only = self->knew_the_lost = false;
+        if (world->accepted == 0)
+            world_violates(world, "n%d goes on though nobody gave up what it had proved: %s", self->index, text);
+    } else if (bt_owner_phase_of(self->owner) == BT_OWNER_READ_ONLY) {
         self->read_only = true;
         world->counts.read_only++;
         if (!world->lied && !world->lost)
@@ -139,6 +144,14 @@ static void out_alarm(void *context, const char *name, const char *text)
     } else {
         world_violates(world, "n%d raised %s: %s", self->index, name, text);
     }
+}
+
+static void out_forget_saved(void *context)
+{
+    sim_node *self = context;
+    bt_buf_release(&self->snapshots[0]);
+    bt_buf_release(&self->snapshots[1]);
+    self->snapshots[0] = self->snapshots[1] = (bt_buf){ .size = 0 };
 }
 
 /* ---- life ---- */
@@ -166,7 +179,7 @@ static void load_snapshot(sim_world *world, sim_node *self)
 
 void node_start(sim_world *world, sim_node *self)
 {
-    bt_owner_outputs outputs = { self, out_append, out_read_from, out_ask_end, out_fetch_one, out_answer, out_random, out_alarm };
+    bt_owner_outputs outputs = { self, out_append, out_read_from, out_ask_end, out_fetch_one, out_answer, out_random, out_alarm, out_forget_saved };
     bt_owner_config config = world->config;
     config.node = (bt_str){ (const char *[]){ "n0", "n1", "n2" }[self->index], 2 };
     self->owner = bt_owner_new(&config, &outputs);

@@ -30,6 +30,7 @@ void world_begin(sim_world *world, uint64_t seed, bool verbose)
     world->node_count = one_in(world, 4) ? 3 : 2;
     world->may_lie = seed % 16 == 5;
     world->may_lose = seed % 16 == 11;
+    world->operator_does = seed / 16 % 4 == 0 ? OPERATOR_NOTHING : seed / 16 % 4 == 1 ? OPERATOR_GIVES_UP_LESS : OPERATOR_ACCEPTS;
     world->mild = one_in(world, 2);
     bool small_horizon = one_in(world, 8);
     world->config = (bt_owner_config){ .decider = &toy_decider, .topic = BT_STR("seats"), .address = BT_STR("-"),
@@ -144,6 +145,7 @@ static void land(sim_world *world, const sent *append)
     if (world->log_count == LOG_MAX)
         return;
     world->log[world->log_count++] = append->packet;
+    world->log_most = world->log_count > world->log_most ? world->log_count : world->log_most;
     world_note(world, "log %lld = %02x%02x", (long long)world->log_count - 1, append->packet->id.at[0], append->packet->id.at[1]);
     if (world->quiet || percent(world, 90))
         queue_report(world, &world->nodes[append->node], append, BT_APPEND_DONE, reported_offset(world, world->log_count - 1));
@@ -222,6 +224,7 @@ static void lose_suffix(sim_world *world)
     for (int64_t i = 0; i < to; i++)
         bt_forward_step(&forward, &(bt_record){ .offset = i, .key = world->log[i]->key, .value = world->log[i]->value }, NULL);
     world->lost = true;
+    world->lost_at = to;
     world->counts.losses++;
     for (int32_t i = 0; i < world->node_count; i++) {
         note_what_it_knew(world, &world->nodes[i], forward.height);
@@ -259,6 +262,7 @@ static void outsider_writes(sim_world *world)
     sim_packet *made = bt_arena_take(&world->arena, sizeof *made);
     *made = (sim_packet){ .key = { one_in(world, 2) ? "a" : NULL, 1 }, .value = { garbage, (size_t)up_to(world, 40) }, .node = -1 };
     world->log[world->log_count++] = made;
+    world->log_most = world->log_count > world->log_most ? world->log_count : world->log_most;
 }
 
 /* ---- what happens to a node ---- */
@@ -291,7 +295,7 @@ static void report_one(sim_world *world, sim_node *node)
         node_report(node, index);
 }
 
-static void restart(sim_world *world, sim_node *node)
+void world_restart(sim_world *world, sim_node *node)
 {
     world_note(world, "n%d crashes", node->index);
     node_stop(node);
@@ -392,7 +396,7 @@ void world_step(sim_world *world)
     else if (dice < 700)
         bt_owner_on_producer_lost(node->owner, node_now(node));
     else if (dice < 703)
-        restart(world, node);
+        world_restart(world, node);
     else if (dice < 710)
         node_save(node);
     else if (dice < 750)
@@ -429,8 +433,7 @@ static void calm_round(sim_world *world)
         node->cut_off_at = -1;
         while (node->report_count > 0)
             node_report(node, 0);
-        while (node->read_at < node_limit(node) && bt_owner_phase_of(node->owner) != BT_OWNER_READ_ONLY &&
-            bt_owner_phase_of(node->owner) != BT_OWNER_IDLE)
+        while (node->read_at < node_limit(node) && bt_owner_phase_of(node->owner) != BT_OWNER_IDLE)
             node_read(node, 16);
         node_answer_end(node);
         node_answer_end(node);
@@ -449,6 +452,15 @@ static bool all_read_only(const sim_world *world)
             return false;
     }
     return true;
+}
+
+static bool some_read_only(const sim_world *world)
+{
+    for (int32_t i = 0; i < world->node_count; i++) {
+        if (bt_owner_phase_of(world->nodes[i].owner) == BT_OWNER_READ_ONLY)
+            return true;
+    }
+    return false;
 }
 
 static bool all_answered(const sim_world *world)
@@ -473,23 +485,34 @@ static void assign_if_nobody_owns(sim_world *world)
         assign_or_revoke(world, some_node(world));
 }
 
-/* Until all is answered and somebody owns, or for 40 seconds: a lost suffix is believed after ten. */
+/* Until all is answered and somebody owns, or for 40 seconds: a lost suffix is believed after ten. Once its loss is accepted, nobody stays read-only. */
 static void calm_down(sim_world *world)
 {
     enum { ROUNDS_MAX = 40000 };
     for (int round = 0; round < ROUNDS_MAX; round++) {
-        if ((all_answered(world) && owning_node(world) != NULL) || all_read_only(world))
+        bool goes_on = world->accepted != 0 && some_read_only(world);
+        bool due = world_operator_is_due(world) && some_read_only(world);
+        if (!due && ((all_answered(world) && owning_node(world) != NULL && !goes_on) || (all_read_only(world) && world->accepted == 0)))
             return;
+        world_operator_acts(world);
         calm_round(world);
         assign_if_nobody_owns(world);
     }
-    world_violates(world, "faults stopped, and still %s", all_answered(world) ? "nobody owns" : "a command waits");
+    world_violates(world, "faults stopped, and still %s", !all_answered(world) ? "a command waits" : owning_node(world) == NULL ? "nobody owns" : "a node is read-only");
 }
 
 void world_calm(sim_world *world)
 {
     world->quiet = true;
     calm_down(world);
+    if (world->accepted != 0 && world->violation[0] == '\0') { /* and on, with faults again */
+        enum { MORE_STEPS = 300 };
+        world->quiet = false;
+        for (int step = 0; step < MORE_STEPS && world->violation[0] == '\0'; step++)
+            world_step(world);
+        world->quiet = true;
+        calm_down(world);
+    }
     /* A last takeover may be under way: it gets five tries, with the same key. */
     enum { TRIES_MAX = 5 };
     sim_call *last = NULL;

@@ -5,7 +5,7 @@
  * is past it; at a change of leader the part above is cut off. A cut-off leader still answers reads and ends for one
  * node, up to where it was. Appends are dropped, doubled, reordered and late; reports lost, late, without an offset or
  * with a false one. Two or three nodes believe that they own the partition, crash, and restart with no, an old, a torn
- * or a good snapshot. What a run must satisfy is in check.c. */
+ * or a good snapshot. In some runs acknowledged records are lost, and an operator accepts that (operator.c). What a run must satisfy is in check.c. */
 #ifndef BERTH_TESTS_SIM_WORLD_H
 #define BERTH_TESTS_SIM_WORLD_H
 
@@ -96,8 +96,14 @@ typedef struct sim_call {
 typedef struct sim_counts {
     uint64_t runs, steps, takeovers, voids, gaps, settled, barriers, key_hits, drops, truncations, snapshots, read_only, deadlines, resends,
         by_report, by_reading,
-        yields, gave_way, warm, cold, accepted, refused, repeated, lies, losses, lost_calls, jumps, rejected, torn;
+        yields, gave_way, warm, cold, accepted, refused, repeated, lies, losses, lost_calls, jumps, rejected, torn, acceptances, short_acceptances, losses_accepted;
 } sim_counts;
+
+typedef enum operator_does {
+    OPERATOR_NOTHING,
+    OPERATOR_GIVES_UP_LESS, /* than was lost: nobody may take it for an acceptance of what he remembers */
+    OPERATOR_ACCEPTS,
+} operator_does;
 
 typedef struct sim_world {
     uint64_t seed, random, events;
@@ -118,6 +124,11 @@ typedef struct sim_world {
     bool quiet;        /* faults have stopped */
     bool may_lie, lied;      /* one report of this run claims an offset that follows, falsely */
     bool may_lose, lost;     /* one cut of this run goes below the high watermark */
+    int64_t lost_at, log_most; /* where it was cut; the farthest end that the log ever had */
+    operator_does operator_does;
+    bool operator_acted;
+    int64_t operator_waited; /* calls, while somebody goes on upon what was lost */
+    uint64_t accepted;       /* when, on the count of events; 0: not */
     sim_counts counts;
     char violation[200];
 } sim_world;
@@ -129,6 +140,12 @@ void world_end(sim_world *world);
 /* The first broken promise of the run; empty: none. */
 void world_check(sim_world *world);
 void world_violates(sim_world *world, const char *format, ...) BT_PRINTF(2, 3);
+
+void world_restart(sim_world *world, sim_node *node);
+
+/* operator.c */
+bool world_operator_is_due(const sim_world *world);
+void world_operator_acts(sim_world *world); /* if it is due, and all have noticed who can */
 
 uint64_t world_random(sim_world *world);
 static inline bool one_in(sim_world *world, uint64_t n) { return world_random(world) % n == 0; }

@@ -2,7 +2,8 @@
  *
  * Checked for each partition: offsets are dense from 0; the first valid record is LogOpened and tells of this topic, partition and
  * number of partitions, and no other one is; every valid record decodes, carries the next version of its stream, does not go back in
- * time, and lies in the partition of its key; what an OwnerTookOver says of the position that its writer had proved is so.
+ * time, and lies in the partition of its key; what an OwnerTookOver or a LossAccepted says of the position that its writer had proved is so.
+ * An accepted loss is no violation, for the log is whole without what it gives up; it is shown.
  * Void records are counted by cause and are no violation: they are how the rule works. */
 #include "core/memory.h"
 #include "core/schema.h"
@@ -16,6 +17,7 @@
 #define POSITIONS_MAX 65536 /* how far back an OwnerTookOver's position can be checked */
 #define SHOWN_MAX 20        /* violations that are printed */
 #define TYPES_MAX 256
+#define LOSSES_MAX 100      /* that are shown */
 
 typedef struct verify_options {
     cli_common common;
@@ -52,6 +54,13 @@ typedef struct verifying {
         int64_t count, bytes;
     } types[TYPES_MAX];
     size_t type_count;
+    struct {
+        int32_t partition;
+        int64_t offset, from, to;
+        bt_str actor, reason;
+    } losses[LOSSES_MAX];
+    size_t loss_count;
+    bt_arena kept; /* the texts of losses */
     int64_t violations;
     bt_arena arena;
 } verifying;
@@ -129,6 +138,22 @@ static void check_took_over(verifying *v, const walk_step *step, const struct lo
             BT_STR_ARG(event->node), (long long)event->proved_offset);
 }
 
+static void check_loss(verifying *v, const walk_step *step, const struct log_loss_accepted *event)
+{
+    int64_t offset = step->record->offset;
+    if (v->loss_count < LOSSES_MAX) {
+        v->losses[v->loss_count].partition = step->partition;
+        v->losses[v->loss_count].offset = offset;
+        v->losses[v->loss_count].from = event->lost_from;
+        v->losses[v->loss_count].to = event->lost_to;
+        v->losses[v->loss_count].actor = bt_arena_copy(&v->kept, event->meta.actor);
+        v->losses[v->loss_count++].reason = bt_arena_copy(&v->kept, event->reason);
+    }
+    if (event->lost_from >= event->lost_to || event->proved_offset > offset || event->proved_height != step->at->height - 1)
+        violation(v, step->partition, offset, "LossAccepted gives up offsets %lld to %lld, and its writer had proved %lld valid records before offset %lld: it saw another log",
+            (long long)event->lost_from, (long long)event->lost_to - 1, (long long)event->proved_height, (long long)event->proved_offset);
+}
+
 static void check_log_event(verifying *v, const walk_step *step, bt_event event)
 {
     if (event.type == &log_opened_message && step->at->height == 1)
@@ -137,6 +162,8 @@ static void check_log_event(verifying *v, const walk_step *step, bt_event event)
         violation(v, step->partition, step->record->offset, "a second LogOpened");
     else if (event.type == &log_owner_took_over_message)
         check_took_over(v, step, event.data);
+    else if (event.type == &log_loss_accepted_message)
+        check_loss(v, step, event.data);
 }
 
 static void check_place(verifying *v, const walk_step *step, const bt_meta *meta)
@@ -210,6 +237,22 @@ static void write_partition(const verifying *v, int32_t partition, bt_buf *out)
     bt_json_close(out, '}');
 }
 
+static void write_losses(const verifying *v, bt_buf *out)
+{
+    bt_json_open(out, "losses", '[');
+    for (size_t i = 0; i < v->loss_count; i++) {
+        bt_json_open(out, NULL, '{');
+        bt_json_i64(out, "partition", v->losses[i].partition);
+        bt_json_i64(out, "offset", v->losses[i].offset);
+        bt_json_i64(out, "lost_from", v->losses[i].from);
+        bt_json_i64(out, "lost_to", v->losses[i].to);
+        bt_json_str(out, "actor", v->losses[i].actor);
+        bt_json_str(out, "reason", v->losses[i].reason);
+        bt_json_close(out, '}');
+    }
+    bt_json_close(out, ']');
+}
+
 static void print_json(const verifying *v)
 {
     bt_buf out;
@@ -224,6 +267,7 @@ static void print_json(const verifying *v)
     for (int32_t i = 0; i < v->result->partition_count; i++)
         write_partition(v, i, &out);
     bt_json_close(&out, ']');
+    write_losses(v, &out);
     bt_json_open(&out, "events", '{');
     for (size_t i = 0; i < v->type_count; i++)
         bt_json_i64(&out, v->types[i].name, v->types[i].count);
@@ -246,6 +290,9 @@ static void print_text(const verifying *v)
     }
     for (size_t i = 0; i < v->type_count; i++)
         printf("%10lld %s, %.0f bytes each\n", (long long)v->types[i].count, v->types[i].name, (double)v->types[i].bytes / (double)v->types[i].count);
+    for (size_t i = 0; i < v->loss_count; i++)
+        printf("partition %d: offsets %lld to %lld were lost, and given up at offset %lld by " BT_STR_FMT ": " BT_STR_FMT "\n", v->losses[i].partition, (long long)v->losses[i].from,
+            (long long)v->losses[i].to - 1, (long long)v->losses[i].offset, BT_STR_ARG(v->losses[i].actor), BT_STR_ARG(v->losses[i].reason));
     if (!v->strict)
         return;
     if (v->violations > SHOWN_MAX)
@@ -265,6 +312,7 @@ static void release(verifying *v)
         bt_release(v->partitions[i]);
     }
     bt_arena_release(&v->arena);
+    bt_arena_release(&v->kept);
     bt_release(v);
 }
 
@@ -277,6 +325,7 @@ static int run(const cli_call *call, bool strict)
     v->result = result;
     v->strict = strict;
     bt_arena_init(&v->arena, 0);
+    bt_arena_init(&v->kept, 0);
     walk_options walked = { .topic = options->topic, .partition = (int32_t)options->partition, .label = strict ? "verifying" : "counting" };
     bt_err err;
     int status = CLI_OK;
