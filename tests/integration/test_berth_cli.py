@@ -109,14 +109,14 @@ def test_topics_are_made_once_and_what_differs_is_told_with_its_remedy():
     assert {"max.message.bytes", "min.insync.replicas"} <= {finding["what"] for finding in found["findings"]}
 
 
-@pytest.mark.parametrize("arguments", [("log", "verify"), ("topics", "create"), ("log", "tail"), ("replay", "--to-nowhere")])
+@pytest.mark.parametrize("arguments", [("log", "verify"), ("topics", "create"), ("log", "tail"), ("replay", "--to-nowhere"), ("log", "accept-loss", "1", "--reason", "x")])
 def test_without_a_broker_every_verb_ends_and_says_so(arguments):
     began = time.monotonic()
     _, said = berth(*arguments, "--timeout-ms", "2000", status=3, kafka="127.0.0.1:1")
     assert "broker" in said and time.monotonic() - began < 120
 
 
-@pytest.mark.parametrize("group, verbs", [("log", ["tail", "verify", "stats"]), ("topics", ["create", "check"]), ("import", ["gtfs"])])
+@pytest.mark.parametrize("group, verbs", [("log", ["tail", "verify", "stats", "accept-loss"]), ("topics", ["create", "check"]), ("import", ["gtfs"])])
 def test_a_group_without_a_verb_shows_its_verbs(group, verbs):
     for said, asked in [(berth_words(group, "--help", status=0)[0], True), (berth_words(group, status=2)[1], False)]:
         assert [line.split()[:2] for line in said.splitlines()] == [[group, verb] for verb in verbs], asked
