@@ -81,6 +81,7 @@ def test_read_models_follow_a_log_that_does_not_rest(stack, api):
     trip = f"smoke-{uuid.uuid4().hex[:12]}"
     many = trip_body(trip) | {"sections": [{"name": "1", "class": "standing", "capacity": 100000}]}
     assert api.post("/v1/trips", many).status_code == 201
+    stopped_before = stack.log("projections").count("partition_stopped")  # by tests that take records away
     end = time.monotonic() + 12
 
     def buy(number):
@@ -91,7 +92,7 @@ def test_read_models_follow_a_log_that_does_not_rest(stack, api):
 
     with concurrent.futures.ThreadPoolExecutor(8) as pool:
         list(pool.map(buy, range(8)))
-    assert "partition_stopped" not in stack.log("projections")
+    assert stack.log("projections").count("partition_stopped") == stopped_before
     stack.wait_ready("projections")
     held = api.post(f"/v1/trips/{trip}/holds", {"from": "A", "to": "B", "count": 1, "customer": "last"})
     assert api.get(f"/v1/trips/{trip}/holds/{held.json()['hold']}").status_code == 200
