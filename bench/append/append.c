@@ -97,7 +97,7 @@ static void connect_client(bench *b)
     set(conf, "enable.idempotence", "true");
     set(conf, "acks", "all");
     set(conf, "socket.nagle.disable", "true");
-    set(conf, "max.in.flight", b->o.mode == MODE_TRANSACTION ? "5" : "1");
+    set(conf, "max.in.flight", "5");
     set(conf, "message.timeout.ms", "10000");
     if (pipe(b->pipe) != 0)
         fail("pipe", "none to be had");
