@@ -32,8 +32,7 @@ typedef struct way {
 } way;
 
 struct bt_producer {
-    bool is_open;             /* false while new lanes cannot be made yet */
-    lane lanes[LANE_COUNT];   /* by lane_kind */
+    lane lanes[LANE_COUNT];   /* by lane_kind; all open, or, while new ones cannot be made yet, all closed */
     way *ways;                /* by partition */
     int32_t way_count;
     bt_producer_outputs outputs;
@@ -54,13 +53,14 @@ struct bt_producer {
 
 /* --- its lanes --- */
 
+static bool is_open(const bt_producer *producer) { return producer->lanes[LANE_DIRECT].client != NULL; }
+
 static void lanes_abandon(bt_producer *producer)
 {
     for (int i = 0; i < LANE_COUNT; i++)
         lane_abandon(&producer->lanes[i], producer->wake, producer->abandoned);
     for (int32_t i = 0; i < producer->way_count; i++)
         producer->ways[i].open = 0;
-    producer->is_open = false;
 }
 
 static bool lanes_open(bt_producer *producer, bt_err *err)
@@ -72,7 +72,6 @@ static bool lanes_open(bt_producer *producer, bt_err *err)
             return false;
         }
     producer->fatal = false;
-    producer->is_open = true;
     return true;
 }
 
@@ -191,7 +190,7 @@ static rd_kafka_headers_t *headers_of(const bt_append *append)
 
 static rd_kafka_resp_err_t enqueue(bt_producer *producer, const bt_append *append, size_t handed_over)
 {
-    if (!producer->is_open || producer->fatal)
+    if (!is_open(producer) || producer->fatal)
         return RD_KAFKA_RESP_ERR__STATE;
     if (producer->free_count == 0)
         return RD_KAFKA_RESP_ERR__QUEUE_FULL;
@@ -396,7 +395,7 @@ static size_t tell_all_unknown(bt_producer *producer)
 static size_t replace(bt_producer *producer)
 {
     size_t told = 0;
-    if (producer->is_open) {
+    if (is_open(producer)) {
         lanes_abandon(producer);
         atomic_fetch_add(&producer->recreated, 1);
         told = tell_all_unknown(producer);
@@ -413,9 +412,9 @@ static size_t replace(bt_producer *producer)
 size_t bt_producer_poll(bt_producer *producer, int timeout_ms)
 {
     size_t told = tell_refused(producer);
-    if (producer->is_open)
+    if (is_open(producer))
         told += serve(producer, told > 0 ? 0 : timeout_ms);
-    if (!producer->is_open || producer->fatal)
+    if (!is_open(producer) || producer->fatal)
         told += replace(producer);
     return told;
 }
@@ -424,13 +423,13 @@ void bt_producer_free(bt_producer *producer, int limit_ms)
 {
     if (producer == NULL)
         return;
-    if (producer->is_open) {
+    if (is_open(producer)) {
         int64_t end_ms = bt_kafka_now_ms() + limit_ms;
         while (atomic_load(&producer->open) > 0 && !producer->fatal && bt_kafka_now_ms() < end_ms)
             bt_producer_poll(producer, 10);
     }
     tell_refused(producer);
-    if (producer->is_open) {
+    if (is_open(producer)) {
         lanes_abandon(producer);
         tell_all_unknown(producer);
     }
