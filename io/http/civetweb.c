@@ -315,6 +315,7 @@ static bool civet_start(bt_http_server *server, bt_err *err)
 static bool civet_stop(bt_http_server *server, int64_t limit_ms)
 {
     civet *state = server->state;
+    atomic_store(&server->refusing, true);
     int64_t cut_at_us = bt_clock_monotonic_us() + limit_ms * 1000;
     while (atomic_load(&state->serving) > 0 && bt_clock_monotonic_us() < cut_at_us)
         bt_clock_sleep_us(1000);

@@ -144,6 +144,7 @@ static bool finish_exchange(bt_connection *connection)
     give_back(connection->loop, connection->exchange);
     connection->exchange = NULL;
     bt_buf_release(&connection->chunked);
+    connection->was_served = true;
     if (keep_alive) {
         connection->state = BT_CONNECTION_IDLE;
         bt_connection_time(connection, BT_TIMER_IDLE);
@@ -404,7 +405,7 @@ void bt_connection_timed_out(bt_connection *connection)
     case BT_CONNECTION_HEAD:
     case BT_CONNECTION_BODY:
     case BT_CONNECTION_CHUNKS:
-        refuse(connection, atomic_load(&connection->loop->server->stopping) ? &bt_problem_stopping : &bt_problem_too_slow, "");
+        refuse(connection, atomic_load(&connection->loop->server->refusing) ? &bt_problem_stopping : &bt_problem_too_slow, "");
         return;
     case BT_CONNECTION_HANDLER:
         if (give_up(connection))

@@ -188,7 +188,7 @@ bool bt_front_admit(bt_exchange *exchange, bt_str body)
     request->body = body;
     request->received_at_us = bt_clock_realtime_us();
     request->received_mono_us = bt_clock_monotonic_us();
-    if (atomic_load_explicit(&server->stopping, memory_order_relaxed)) {
+    if (atomic_load_explicit(&server->refusing, memory_order_relaxed)) {
         bt_front_refuse(exchange, &bt_problem_stopping, (bt_str){ NULL, 0 });
         return false;
     }
@@ -316,6 +316,7 @@ static bool fill_defaults(bt_http_server *server, const bt_http_options *given, 
     OR_DEFAULT(idle_timeout_ms, 30000);
     OR_DEFAULT(write_timeout_ms, 10000);
     OR_DEFAULT(answer_timeout_ms, 60000);
+    OR_DEFAULT(stop_grace_ms, 1000);
     return parse_listen(options->listen, &server->address, err);
 }
 

@@ -77,7 +77,9 @@ struct bt_http_server {
     bt_counter *turned_away, *accept_pauses;
     _Atomic int in_flight;   /* handed to a handler and not answered, for the cap */
     _Atomic int outstanding; /* threads that are inside, or still owe, bt_http_respond */
-    _Atomic bool stopping, draining; /* draining: before and while it stops */
+    _Atomic bool draining;  /* answers say Connection: close; before and while it stops */
+    _Atomic bool stopping;  /* nobody is let in any more; who was has a moment to say what he wants */
+    _Atomic bool refusing;  /* the moment is over */
     _Atomic bool cut_off;
 };
 

@@ -122,6 +122,7 @@ typedef struct bt_http_options {
     int64_t idle_timeout_ms;   /* a connection that sends nothing between requests is closed [30,000] */
     int64_t write_timeout_ms;  /* a client that does not read is cut off [10,000] */
     int64_t answer_timeout_ms; /* for the handler's answer; then 504 [60,000] */
+    int64_t stop_grace_ms;     /* when the server stops: for those who were let in before, to send their request [1,000] */
     bt_metrics *metrics;       /* NULL: none. berth_http_requests_total{server,route,method,status}, berth_http_request_seconds{server,route}, ... */
 } bt_http_options;
 
@@ -136,8 +137,9 @@ int bt_http_server_in_flight(const bt_http_server *server);
 /* From now on each answer says Connection: close, so that clients go elsewhere of their own accord: one that is cut off between two requests
  * may have sent the next already. Everything is still served. */
 void bt_http_server_drain(bt_http_server *server);
-/* Takes no new requests and closes idle connections (civetweb: once the others are done); requests that have begun are still served, up to limit_ms for all of them, each
- * answered with Connection: close; later ones get 503 "stopping". What is not answered by then is cut off; a late bt_http_respond is still safe
+/* Takes no new connections and closes idle ones. Whoever was let in before has stop_grace_ms to send a request, and is answered, with Connection: close; a request
+ * that is not whole by then gets 503 "stopping". (civetweb cannot stop listening: there all new requests get the 503 at once, and idle connections are closed
+ * once the others are done.) What is not answered by limit_ms is cut off; a late bt_http_respond is still safe
  * until bt_http_server_free. Not from a handler. True if nothing had to be cut off. */
 bool bt_http_server_stop(bt_http_server *server, int64_t limit_ms);
 /* After stop, and after every request was responded to (it waits up to 10 s for that and asserts). NULL is fine. */

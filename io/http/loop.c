@@ -123,17 +123,30 @@ static void free_dead(bt_loop *loop)
     }
 }
 
-/* After each round while the server stops: no new connections; idle ones end, and requests that are not whole yet are refused. */
-static void wind_down(bt_loop *loop)
+/* Who stands in the backlog has been let in by the kernel and may have sent a request: he is served like the others. */
+static void let_in_the_last(bt_loop *loop)
+{
+    int before = -1;
+    for (int turn = 0; turn <= loop->server->options.backlog / ACCEPTS_A_TURN && before != loop->connection_count && !loop->out_of_fds; turn++) {
+        before = loop->connection_count;
+        accept_some(loop);
+    }
+    close_listener(loop);
+}
+
+/* Those who wait between two requests; without all, only who was served: one that is new has a request on the way. */
+static void close_idle(bt_loop *loop, bool all)
+{
+    for (bt_connection *connection = loop->timers[BT_TIMER_IDLE].oldest, *next; connection != NULL; connection = next) {
+        next = connection->newer; /* closing makes it the first of the dead */
+        if (all || connection->was_served)
+            bt_connection_close(connection);
+    }
+}
+
+static void cut_off(bt_loop *loop)
 {
     bt_loops *loops = loop->server->state;
-    close_listener(loop);
-    while (loop->timers[BT_TIMER_IDLE].oldest != NULL)
-        bt_connection_close(loop->timers[BT_TIMER_IDLE].oldest);
-    while (loop->timers[BT_TIMER_READ].oldest != NULL)
-        bt_connection_timed_out(loop->timers[BT_TIMER_READ].oldest);
-    if (!atomic_load(&loop->server->cut_off))
-        return;
     for (int kind = 0; kind < BT_TIMER_KINDS; kind++) {
         bt_connection *connection = loop->timers[kind].oldest;
         for (bt_connection *next; connection != NULL; connection = next) {
@@ -148,13 +161,30 @@ static void wind_down(bt_loop *loop)
     }
 }
 
+/* After each round while the server stops: no new connections, idle ones end, and after a moment requests that are not whole yet are refused. */
+static void wind_down(bt_loop *loop)
+{
+    if (loop->refuse_at_us == 0) {
+        loop->refuse_at_us = loop->now_us + loop->server->options.stop_grace_ms * 1000;
+        let_in_the_last(loop);
+    }
+    bool over = loop->now_us >= loop->refuse_at_us;
+    close_idle(loop, over);
+    if (over)
+        atomic_store(&loop->server->refusing, true);
+    while (over && loop->timers[BT_TIMER_READ].oldest != NULL)
+        bt_connection_timed_out(loop->timers[BT_TIMER_READ].oldest);
+    if (atomic_load(&loop->server->cut_off))
+        cut_off(loop);
+}
+
 static void *run(void *argument)
 {
     bt_loop *loop = argument;
     struct epoll_event events[EVENTS_MAX];
     loop->now_us = bt_clock_monotonic_us();
     listen_for(loop, true);
-    while (!atomic_load(&loop->server->stopping) || loop->connection_count > 0) {
+    for (bool over = false; !over;) {
         int count = epoll_wait(loop->epoll_fd, events, EVENTS_MAX, loop->connection_count > 0 || !loop->listening ? TICK_MS : 1000);
         loop->now_us = bt_clock_monotonic_us();
         for (int i = 0; i < count; i++) {
@@ -172,11 +202,12 @@ static void *run(void *argument)
             }
         }
         run_timers(loop);
-        if (atomic_load(&loop->server->stopping))
+        if (atomic_load(&loop->server->stopping)) {
             wind_down(loop);
+            over = loop->connection_count == 0;
+        }
         free_dead(loop);
     }
-    close_listener(loop);
     return NULL;
 }
 

@@ -42,6 +42,7 @@ typedef struct bt_connection {
     bt_chunks chunks;
     size_t written, written_at_renewal;
     int64_t drained;
+    bool was_served; /* it has had an answer */
     bool peer_ended; /* the client has shut its sending side */
     bool may_read; /* edge-triggered: the socket may hold more than was read */
     char client[16];
@@ -59,6 +60,7 @@ typedef struct bt_loop {
     bt_timer_list timers[BT_TIMER_KINDS];
     int64_t durations_us[BT_TIMER_KINDS];
     int64_t now_us;
+    int64_t refuse_at_us;    /* while the server stops; 0: it has not begun to */
     int64_t listen_again_us; /* after running out of descriptors */
     bool listening;          /* the listening socket is in the epoll set */
     bool out_of_fds;         /* the last attempt to accept found none */

@@ -338,6 +338,39 @@ static void stop__with_requests_in_flight__lets_them_finish(void **unused)
     bt_http_server_free(wire_server);
 }
 
+/* A client that connected just before the stop, whose request is on its way, is not told of a failure; but by civetweb, as http.h says. */
+static void stop__with_a_connection_that_has_not_asked_yet__answers_it(void **unused)
+{
+    bool civetweb = strcmp(wire_backend, "civetweb") == 0;
+    wire_start((bt_http_options){ .stop_grace_ms = WIRE_PATIENCE_MS });
+    int held_back = wire_connect(), served = wire_connect(), late = wire_connect();
+    wire_say(held_back, HELD);
+    wait_for_held(1);
+    wire_say(served, "GET /v1/trips/3 HTTP/1.1\r\n" HOST "\r\n");
+    wire_answer answer = wire_hear(served, true);
+    wire_forget(&answer);
+    pthread_t stopper;
+    bool whole = false;
+    pthread_create(&stopper, NULL, stop_soon, &whole);
+    if (civetweb)
+        bt_clock_sleep_us(1000000); /* it shows in no way that the stop has begun */
+    else
+        assert_true(wire_is_closed(served, WIRE_PATIENCE_MS)); /* the stop has begun */
+    wire_say(late, "GET /v1/trips/3 HTTP/1.1\r\n" HOST "\r\n");
+    answer = wire_hear(late, true);
+    char value[256];
+    assert_int_equal(answer.status, civetweb ? 503 : 200);
+    assert_string_equal(wire_header(&answer, "Connection", value), "close");
+    wire_forget(&answer);
+    wire_release_held();
+    pthread_join(stopper, NULL);
+    assert_true(whole);
+    close(late);
+    close(served);
+    close(held_back);
+    bt_http_server_free(wire_server);
+}
+
 static void stop__with_a_handler_that_hangs__cuts_it_off_at_the_limit(void **unused)
 {
     wire_start((bt_http_options){ 0 });
@@ -452,6 +485,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(client__that_never_reads__is_cut_off),
         cmocka_unit_test(client__that_reads_slowly__gets_a_large_answer_whole),
         cmocka_unit_test(stop__with_requests_in_flight__lets_them_finish),
+        cmocka_unit_test(stop__with_a_connection_that_has_not_asked_yet__answers_it),
         cmocka_unit_test(stop__with_a_handler_that_hangs__cuts_it_off_at_the_limit),
         cmocka_unit_test(stop__with_half_a_request__does_not_wait_for_the_rest),
         cmocka_unit_test(thousand_connections__kept_alive__are_all_served_in_turn),
