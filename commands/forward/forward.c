@@ -29,6 +29,7 @@ struct bt_forwarder {
     int64_t scanned_mono_us;
     bt_counter *results[RESULT_COUNT];
     bt_gauge *open_gauge;
+    bt_counter *opened;
 };
 
 /* ---- the list of what is open ---- */
@@ -161,6 +162,8 @@ static void on_done(void *context, void *token, const bt_http_answer *answer, co
     self->options.answered(self->options.context, item, answer);
 }
 
+static void on_opening(void *context) { bt_counter_inc(((bt_forwarder *)context)->opened); }
+
 /* ---- the thread ---- */
 
 static bt_forward_item *take_all(bt_forwarder *self)
@@ -248,13 +251,14 @@ bool bt_forwarder_start(const bt_forward_options *options, bt_forwarder **ret_fo
     self->options = *options;
     fill_in(&self->options);
     self->taken_last = &self->taken_first;
-    bt_http_caller_options caller = { .connections_max = options->connections_max, .context = self, .done = on_done };
+    bt_http_caller_options caller = { .connections_max = options->connections_max, .context = self, .done = on_done, .opening = on_opening };
     if (!bt_http_caller_new(&caller, &self->caller, err)) {
         bt_release(self);
         return false;
     }
     for (int i = 0; i < RESULT_COUNT; i++)
         self->results[i] = bt_metrics_counter(options->metrics, "berth_forwarded_total", "Commands passed on to other nodes, by what became of the attempt", BT_LABELS({ "result", result_names[i] }));
+    self->opened = bt_metrics_counter(options->metrics, "berth_forward_connections_total", "Connections opened to other nodes; far fewer than commands passed on, for they are kept alive", BT_LABELS({ "node", options->node }));
     self->open_gauge = bt_metrics_gauge(options->metrics, "berth_forward_open", "Commands that wait for another node, or for one to own their partition", BT_LABELS({ "node", options->node }));
     pthread_mutex_init(&self->lock, NULL);
     if (pthread_create(&self->thread, NULL, run, self) != 0) {

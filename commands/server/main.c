@@ -8,6 +8,7 @@
 #include "commands/server/settings.h"
 #include "io/clock/clock.h"
 #include "io/http/admin.h"
+#include "io/http/api.h"
 #include "io/kafka/admin.h"
 #include "io/log/log.h"
 #include "io/process/process.h"
@@ -119,8 +120,9 @@ static bool start_front(program *p, bt_err *err)
     p->intake.node = p->node;
     p->intake.forwarder = p->forwarder;
     bt_intake_routes(&p->intake, p->bindings, p->routes);
+    size_t route_count = bt_api_add_elsewhere(p->routes, bt_trip_routes.route_count, ROUTES_MAX);
     bt_http_options options = { .name = "commands", .listen = s->http_listen, .backend = s->http_backend[0] != '\0' ? s->http_backend : NULL, .routes = p->routes,
-        .route_count = bt_trip_routes.route_count, .worker_count = (int)s->http_workers, .body_max = s->http_body_max, .connections_max = (int)s->http_connections_max,
+        .route_count = route_count, .worker_count = (int)s->http_workers, .body_max = s->http_body_max, .connections_max = (int)s->http_connections_max,
         .read_timeout_ms = s->http_read_timeout_ms, .idle_timeout_ms = s->http_idle_timeout_ms, .write_timeout_ms = s->http_write_timeout_ms, .answer_timeout_ms = s->command_timeout_ms + 10000,
         .metrics = p->metrics };
     return bt_http_server_start(&options, &p->front, err);

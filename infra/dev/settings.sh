@@ -13,7 +13,8 @@
 SETTINGS_PARTS="kafka postgres redis commands projections query gateway"
 SETTINGS_PORT_BASE_DEFAULT=18080
 
-# settings_load: fills the variables that all other files read.
+# settings_load [of-this-stack]: fills the variables that all other files read. of-this-stack: a stack that was brought up has its ports,
+# whatever BERTH_PORT_BASE says; only `up` places it, and only while nothing of it runs.
 settings_load() {
     STATE=${BERTH_STATE:-$TOP/.berth}
     case $STATE in /*) ;; *) STATE=$PWD/$STATE ;; esac
@@ -21,6 +22,10 @@ settings_load() {
     LOGS=$STATE/logs
     settings_read_remembered
     PORT_BASE=${BERTH_PORT_BASE:-${REMEMBERED_PORT_BASE:-$SETTINGS_PORT_BASE_DEFAULT}}
+    if [ "${1:-}" = of-this-stack ] && [ -n "$REMEMBERED_PORT_BASE" ] && [ "$PORT_BASE" != "$REMEMBERED_PORT_BASE" ]; then
+        say "BERTH_PORT_BASE=$PORT_BASE is not heeded: the stack in $STATE has its ports from $REMEMBERED_PORT_BASE" >&2
+        PORT_BASE=$REMEMBERED_PORT_BASE
+    fi
     [[ $PORT_BASE =~ ^[0-9]{4,5}$ ]] && [ "$PORT_BASE" -ge 1024 ] && [ "$PORT_BASE" -le 65000 ] ||
         say_usage_error "BERTH_PORT_BASE=$PORT_BASE is not a port from 1024 to 65000"
     PRESET=${BERTH_PRESET:-${REMEMBERED_PRESET:-release}}

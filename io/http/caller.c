@@ -97,6 +97,17 @@ static bt_http_calling *take_from_rest(bt_http_caller *caller, bt_err *err)
     return NULL;
 }
 
+/* curl calls it between making a socket and connecting it. */
+static int note_socket(void *context, curl_socket_t socket, curlsocktype purpose)
+{
+    const bt_http_caller *caller = context;
+    (void)socket;
+    (void)purpose;
+    if (caller->options.opening != NULL)
+        caller->options.opening(caller->options.context);
+    return CURL_SOCKOPT_OK;
+}
+
 bool bt_http_caller_start(bt_http_caller *caller, const char *base_url, const bt_http_call *call, int64_t timeout_ms, void *token,
                           bt_http_calling **ret_calling, bt_err *err)
 {
@@ -110,6 +121,8 @@ bool bt_http_caller_start(bt_http_caller *caller, const char *base_url, const bt
         return false;
     }
     curl_easy_setopt(calling->exchange.curl, CURLOPT_PRIVATE, calling);
+    curl_easy_setopt(calling->exchange.curl, CURLOPT_SOCKOPTFUNCTION, note_socket);
+    curl_easy_setopt(calling->exchange.curl, CURLOPT_SOCKOPTDATA, caller);
     calling->previous = NULL;
     calling->next = caller->under_way;
     if (calling->next != NULL)

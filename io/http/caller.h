@@ -19,6 +19,8 @@ typedef struct bt_http_caller_options {
     /* Called once an exchange that was started and not cancelled. answer NULL: err says why, as bt_http_client_call does; else any
      * status. All borrowed until it returns. May start and cancel others. */
     void (*done)(void *context, void *token, const bt_http_answer *answer, const bt_err *err);
+    /* Called for each connection that is about to be opened, because none that is kept can be used; may be NULL. Must not start or cancel. */
+    void (*opening)(void *context);
 } bt_http_caller_options;
 
 bool bt_http_caller_new(const bt_http_caller_options *options, bt_http_caller **ret_caller, bt_err *err) BT_MUST_CHECK;

@@ -19,6 +19,8 @@ void bt_front_metrics_start(bt_http_server *server)
     const char *name = server->options.name;
     for (size_t i = 0; i < server->options.route_count; i++) {
         const bt_http_route *route = &server->options.routes[i];
+        if (route->handler == NULL)
+            continue;
         server->routes[i].seconds = bt_metrics_histogram(metrics, BT_HISTOGRAM_SECONDS, "berth_http_request_seconds",
             "Time from a whole request to its answer.",
             BT_LABELS({ "server", name }, { "route", route->pattern }, { "method", bt_http_method_name(route->method) }));

@@ -120,7 +120,9 @@ void bt_front_refuse_unread(bt_http_server *server, const bt_problem_type *type,
 /* Pieces, each in a file of its own. */
 bool bt_head_check(bt_exchange *exchange, const bt_front_head *head); /* head.c: framing, Host, media type, limits */
 bool bt_target_split(bt_exchange *exchange, bt_str target);           /* target.c: path and query */
-/* Finds the route and fills params. NULL: no such path; or another method, and then ret_allowed has a bit for each method. */
+/* Finds the route and fills params. NULL: no such path; or another method, and then ret_allowed has a bit for each method that may be sent instead.
+ * A method that only the API's other server takes is none of those, nor is the path unknown: then there is this bit. */
+#define BT_FRONT_TAKEN_ELSEWHERE (1U << 31)
 const bt_http_route *bt_route_find(bt_exchange *exchange, bt_str method, unsigned *ret_allowed, bool *ret_malformed);
 bool bt_routes_compile(bt_http_server *server, bt_err *err);
 bool bt_percent_decode(bt_arena *arena, bt_str text, bool plus_is_space, bt_str *ret_decoded);

@@ -45,7 +45,7 @@ typedef void (*bt_http_handler)(bt_http_request *request);
 typedef struct bt_http_route {
     bt_http_method method;
     const char *pattern; /* "/v1/trips/{trip}/holds": a {name} takes one whole path segment, never an empty one */
-    bt_http_handler handler;
+    bt_http_handler handler; /* NULL: the API has this, but another server takes it; here it is 405 */
     const char *accepts; /* the body's media type; NULL is "application/json". Parameters (charset) are let through */
     void *context;       /* for the handler, as request->route->context */
 } bt_http_route;

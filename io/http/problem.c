@@ -8,7 +8,7 @@
 const bt_problem_type bt_problem_bad_request = { "bad-request", 400, "The request is malformed", "Mend the message; trying again will not help." };
 const bt_problem_type bt_problem_no_such_path = { "no-such-path", 404, "There is nothing at this path", "The OpenAPI document lists all paths." };
 const bt_problem_type bt_problem_method_not_allowed = { "method-not-allowed", 405, "This path does not take this method",
-    "The header Allow lists those that it takes." };
+    "The header Allow lists those that it takes. Reads are the query API's and orders the commands server's: a gateway's URL takes both." };
 const bt_problem_type bt_problem_too_slow = { "too-slow", 408, "The request did not arrive in time", "Send it whole and at once." };
 const bt_problem_type bt_problem_body_too_large = { "body-too-large", 413, "The body is too large", "Split it, or ask the operator for a higher limit." };
 const bt_problem_type bt_problem_target_too_long = { "target-too-long", 414, "The path and query are too long", "Shorten them." };

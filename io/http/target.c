@@ -164,11 +164,12 @@ const bt_http_route *bt_route_find(bt_exchange *exchange, bt_str method, unsigne
         if (!matches(&server->routes[i], segments, count))
             continue;
         const char *name = bt_http_method_name(route->method);
-        if (wanted != NULL ? strcmp(wanted, name) == 0 : bt_str_is(method, name)) {
+        bool is_asked = wanted != NULL ? strcmp(wanted, name) == 0 : bt_str_is(method, name);
+        if (is_asked && route->handler != NULL) {
             take_params(&exchange->request, &server->routes[i], segments);
             return route;
         }
-        *ret_allowed |= 1U << route->method;
+        *ret_allowed |= is_asked ? BT_FRONT_TAKEN_ELSEWHERE : 1U << route->method;
     }
     return NULL;
 }

@@ -48,20 +48,29 @@ static const bt_schema_version *by_id(qa_call *call)
     return found;
 }
 
-static bool answer_id(qa_call *call)
+/* What write says of the version that the path's id means. */
+static bool answer_of_id(qa_call *call, void (*write)(bt_buf *json, const bt_schema_version *version), const char *cache_control)
 {
     const bt_schema_version *found = by_id(call);
     if (found == NULL)
         return true;
     bt_buf json;
     bt_buf_init(&json, QA_BODY_MAX);
-    bt_json_open(&json, NULL, '{');
-    bt_json_str(&json, "schema", bt_str_of(found->avsc));
-    bt_json_close(&json, '}');
-    answer_json(call, &json, "public, max-age=86400, immutable"); /* an id means its text for good */
+    write(&json, found);
+    answer_json(call, &json, cache_control);
     bt_buf_release(&json);
     return true;
 }
+
+static void write_schema(bt_buf *json, const bt_schema_version *version)
+{
+    bt_json_open(json, NULL, '{');
+    bt_json_str(json, "schema", bt_str_of(version->avsc));
+    bt_json_close(json, '}');
+}
+
+/* An id means its text for good. */
+static bool answer_id(qa_call *call) { return answer_of_id(call, write_schema, "public, max-age=86400, immutable"); }
 
 static bool answer_id_schema(qa_call *call)
 {
@@ -71,23 +80,27 @@ static bool answer_id_schema(qa_call *call)
     return true;
 }
 
-static bool answer_id_versions(qa_call *call)
+/* Here an id has one subject and one version: ids.tsv gives each frozen version its own. The form allows for several. */
+static void write_versions(bt_buf *json, const bt_schema_version *version)
 {
-    const bt_schema_version *found = by_id(call);
-    if (found == NULL)
-        return true;
-    bt_buf json;
-    bt_buf_init(&json, QA_BODY_MAX);
-    bt_json_open(&json, NULL, '[');
-    bt_json_open(&json, NULL, '{');
-    bt_json_str(&json, "subject", bt_str_of(found->subject));
-    bt_json_i64(&json, "version", found->version);
-    bt_json_close(&json, '}');
-    bt_json_close(&json, ']');
-    answer_json(call, &json, NULL);
-    bt_buf_release(&json);
-    return true;
+    bt_json_open(json, NULL, '[');
+    bt_json_open(json, NULL, '{');
+    bt_json_str(json, "subject", bt_str_of(version->subject));
+    bt_json_i64(json, "version", version->version);
+    bt_json_close(json, '}');
+    bt_json_close(json, ']');
 }
+
+static bool answer_id_versions(qa_call *call) { return answer_of_id(call, write_versions, NULL); }
+
+static void write_subjects(bt_buf *json, const bt_schema_version *version)
+{
+    bt_json_open(json, NULL, '[');
+    bt_json_str(json, NULL, bt_str_of(version->subject));
+    bt_json_close(json, ']');
+}
+
+static bool answer_id_subjects(qa_call *call) { return answer_of_id(call, write_subjects, NULL); }
 
 static bool answer_types(qa_call *call)
 {
@@ -217,6 +230,7 @@ static const qa_route routes[] = {
     { .pattern = "/schemas/types", .takes_any_parameter = true, .answer_now = answer_types },
     { .pattern = "/schemas/ids/{id}", .takes_any_parameter = true, .answer_now = answer_id },
     { .pattern = "/schemas/ids/{id}/schema", .takes_any_parameter = true, .answer_now = answer_id_schema },
+    { .pattern = "/schemas/ids/{id}/subjects", .takes_any_parameter = true, .answer_now = answer_id_subjects },
     { .pattern = "/schemas/ids/{id}/versions", .takes_any_parameter = true, .answer_now = answer_id_versions },
     { .pattern = "/subjects", .takes_any_parameter = true, .answer_now = answer_subjects },
     { .pattern = "/subjects/{subject}/versions", .takes_any_parameter = true, .answer_now = answer_versions },

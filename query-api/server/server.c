@@ -3,6 +3,7 @@
 
 #include "core/memory.h"
 #include "io/clock/clock.h"
+#include "io/http/api.h"
 #include "io/log/log.h"
 #include "query-api/layout/layout.h"
 #include "query-api/openapi/document.h"
@@ -193,7 +194,8 @@ static void collect_routes(qa_server *server)
 {
     for (size_t i = 0; i < qa_resource_count; i++)
         server->route_count += qa_resources[i]->route_count;
-    server->routes = bt_alloc(sizeof *server->routes * server->route_count);
+    server->routes = bt_alloc(sizeof *server->routes * BT_HTTP_ROUTES_MAX);
+    bt_assert(server->route_count <= BT_HTTP_ROUTES_MAX);
     size_t at = 0;
     for (size_t i = 0; i < qa_resource_count; i++)
         for (size_t r = 0; r < qa_resources[i]->route_count; r++) {
@@ -201,6 +203,7 @@ static void collect_routes(qa_server *server)
             bt_assert(route->parameter_count <= QA_PARAMETERS_MAX && (route->answer != NULL || route->answer_now != NULL || route->answer_together != NULL));
             server->routes[at++] = (bt_http_route){ BT_HTTP_GET, route->pattern, qa_serve, NULL, (void *)route };
         }
+    server->route_count = bt_api_add_elsewhere(server->routes, at, BT_HTTP_ROUTES_MAX);
 }
 
 static void forget_layouts(void *context)

@@ -34,7 +34,7 @@ struct qa_server {
     qa_watch *watch;
     qa_work *work;
     qa_layouts *layouts;
-    bt_http_route *routes; /* of all resources, for the front; each one's context is its qa_route */
+    bt_http_route *routes; /* of all resources, for the front; each one's context is its qa_route; and what the commands server takes */
     size_t route_count;
     bt_str openapi_json, openapi_yaml;
     bt_counter *failed_reads, *fallbacks, *mismatches, *layout_hits, *layout_misses, *seats_hits, *seats_misses;

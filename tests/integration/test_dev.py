@@ -4,6 +4,7 @@ Whatever goes wrong is one line that names the thing and the remedy. Where the c
 package that apt does not know), a stand-in for the one tool that reports it comes first in PATH.
 """
 import fcntl
+import json
 import os
 import pathlib
 import signal
@@ -71,6 +72,21 @@ def test_a_taken_port_is_named_with_its_holder_and_another_base(dev):
         line = complaint(dev("up", "--parts", "redis"))
     assert f"port {BASE + 31}, for redis, is taken by" in line and f"(pid {os.getpid()})" in line
     assert "BERTH_PORT_BASE=" in line
+
+
+def test_a_stack_keeps_its_addresses_whatever_base_is_named_later(dev, tmp_path):
+    """Also while it runs: kept for its folder, not guessed from the environment of whoever asks."""
+    assert dev("up", "--parts", "redis").returncode == 0
+    elsewhere = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "BERTH_STATE": str(tmp_path / "state"), "BERTH_PORT_BASE": str(BASE + 4000)}
+    for command in (("status", "--json"), ("stop", "redis"), ("start", "redis"), ("status", "--json")):
+        done = subprocess.run([DEV, *command], capture_output=True, text=True, env=elsewhere, timeout=600)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert done.stderr.count("\n") == 1 and f"has its ports from {BASE}" in done.stderr
+        if command[0] == "status":
+            status = json.loads(done.stdout)
+            assert (status["redis"], status["api"]) == (f"redis://127.0.0.1:{BASE + 31}", f"http://127.0.0.1:{BASE}")
+            assert status["parts"]["redis"] == "running"
+    socket.create_connection(("127.0.0.1", BASE + 31), timeout=10).close()
 
 
 def test_a_full_disk_is_named_with_what_is_needed(dev):

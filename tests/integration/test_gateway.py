@@ -40,11 +40,45 @@ def test_headers_target_and_body_have_limits(stack):
     assert_problem(*raw_request(stack.api, b"POST /v1/trips HTTP/1.1\r\n" + HEAD + b"Content-Length: 2000000\r\n\r\n{}"), 413, "body-too-large")
 
 
-@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"])
-def test_other_methods_are_405_and_say_which_there_are(stack, method):
-    status, headers, body = raw_request(stack.api, method.encode() + b" /v1/trips HTTP/1.1\r\n" + HEAD + b"\r\n")
-    assert_problem(status, headers, body, 405, "method-not-allowed")
-    assert headers["allow"] == "GET, HEAD, POST"
+# Where it is asked, what a path that exists is asked, and what it takes instead; a method that this server does not take itself is not in its Allow.
+WRONG_METHODS = [
+    ("api", "PUT", "/v1/trips", "GET, HEAD, POST, OPTIONS"),
+    ("api", "PATCH", "/v1/trips/x/holds", "POST, OPTIONS"),
+    ("api", "DELETE", "/v1/stops", "GET, HEAD, OPTIONS"),
+    ("api", "GET", "/v1/trips/x/holds/y/confirm", "POST, OPTIONS"),
+    ("api", "HEAD", "/v1/trips/x/close", "POST, OPTIONS"),
+    ("api", "POST", "/v1/stops", "GET, HEAD, OPTIONS"),
+    ("api", "POST", "/schemas/ids/1", "GET, HEAD, OPTIONS"),
+    ("api", "TRACE", "/v1/trips", "GET, HEAD, POST"),
+    ("query", "POST", "/v1/trips/x/holds", "OPTIONS"),
+    ("query", "POST", "/v1/trips", "GET, HEAD, OPTIONS"),
+    ("query", "DELETE", "/v1/trips/x/holds", "POST, OPTIONS"),
+    ("commands", "GET", "/v1/trips/x", "OPTIONS"),
+    ("commands", "GET", "/v1/trips", "POST, OPTIONS"),
+    ("commands", "PUT", "/v1/trips", "GET, HEAD, POST, OPTIONS"),
+    ("commands", "PUT", "/v1/bookings/x", "GET, HEAD, OPTIONS"),
+]
+
+
+@pytest.mark.parametrize("where, method, path, allow", WRONG_METHODS)
+def test_a_wrong_method_on_a_path_that_either_server_knows_is_405_and_says_which_it_takes(stack, where, method, path, allow):
+    status, headers, body = raw_request(getattr(stack, where), f"{method} {path} HTTP/1.1\r\n".encode() + HEAD + b"\r\n", timeout=10 if method != "HEAD" else 2)
+    if method == "HEAD":
+        assert status == 405
+    else:
+        assert_problem(status, headers, body, 405, "method-not-allowed")
+    assert headers["allow"] == allow
+
+
+@pytest.mark.parametrize("where", ["api", "query", "commands"])
+def test_a_path_that_no_server_knows_is_404_whatever_the_method(stack, where):
+    for method in (b"GET", b"POST", b"DELETE"):
+        assert_problem(*raw_request(getattr(stack, where), method + b" /v1/nothing HTTP/1.1\r\n" + HEAD + b"\r\n"), 404, "no-such-path")
+
+
+def test_options_says_what_a_path_takes(stack):
+    status, headers, _ = raw_request(stack.api, b"OPTIONS /v1/trips HTTP/1.1\r\n" + HEAD + b"\r\n")
+    assert (status, headers["allow"]) == (204, "GET, HEAD, POST, OPTIONS")
 
 
 @pytest.mark.parametrize("server, request_line", [("query", b"GET /v1/trips/x"), ("commands", b"POST /v1/trips")])

@@ -73,6 +73,26 @@ def test_every_node_takes_commands_of_every_partition(stack, commands, make_node
     assert all(node.metric("berth_forwarded_total", result="answered") >= 6 for node in nodes)
 
 
+def test_commands_that_are_passed_on_share_a_few_connections(stack, commands, make_node):
+    """Keep-alive between nodes, counted: about as many connections as there were commands under way at once, however many commands."""
+    trips = trips_of_all_partitions(commands)
+    node = make_node().ready()
+    [mine] = settled(stack, node)
+    theirs, customers, each = min(set(range(PARTITIONS)) - mine), 4, 50
+    answered = node.metric("berth_forwarded_total", result="answered")
+    opened = node.metric("berth_forward_connections_total")
+
+    def buy(_):
+        client = node.client()
+        return [hold(client, trips[theirs]).status_code for _ in range(each)]
+
+    with concurrent.futures.ThreadPoolExecutor(customers) as pool:
+        assert {status for statuses in pool.map(buy, range(customers)) for status in statuses} == {201}
+    assert node.metric("berth_forwarded_total", result="answered") - answered >= customers * each
+    # One for each customer; a call that is given up for a new route takes its connection with it.
+    assert node.metric("berth_forward_connections_total") - opened <= 3 * customers
+
+
 def test_one_key_sent_to_all_nodes_at_once_gets_one_answer(stack, commands, make_node):
     trips = trips_of_all_partitions(commands)
     nodes = [make_node().ready(), make_node().ready()]

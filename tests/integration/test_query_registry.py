@@ -58,9 +58,17 @@ def test_the_client_finds_subjects_versions_and_the_rule(registry):
     assert registry.get_compatibility() == "FULL_TRANSITIVE"
 
 
+def test_an_id_leads_back_to_its_subject_and_version(registry, query):
+    for subject in registry.get_subjects():
+        for version in registry.get_versions(subject):
+            schema_id = registry.get_version(subject, version).schema_id
+            assert query.get(f"/schemas/ids/{schema_id}/subjects").json() == [subject]
+            assert query.get(f"/schemas/ids/{schema_id}/versions").json() == [{"subject": subject, "version": version}]
+
+
 def test_what_it_does_not_know_is_told_as_confluent_tells_it(query, registry):
     for path, status, code in (
-        ("/schemas/ids/999999", 404, 40403), ("/schemas/ids/x", 404, 40403), ("/subjects/nothing/versions", 404, 40401), ("/subjects/nothing/versions/1", 404, 40401),
+        ("/schemas/ids/999999", 404, 40403), ("/schemas/ids/x", 404, 40403), ("/schemas/ids/999999/subjects", 404, 40403), ("/schemas/ids/999999/versions", 404, 40403), ("/subjects/nothing/versions", 404, 40401), ("/subjects/nothing/versions/1", 404, 40401),
         ("/subjects/berth.trip-berth.trip.SeatsHeld/versions/99", 404, 40402), ("/subjects/berth.trip-berth.trip.SeatsHeld/versions/x", 422, 42202),
     ):  # fmt: skip
         answer = query.get(path)
