@@ -43,19 +43,19 @@ postgres_start() {
     say_done postgres "$POSTGRES" "$began"
 }
 
-# postgres_bury DATA: after a SIGKILL the dead server may stay a zombie for as long as its parent pleases, and Postgres takes a zombie for
-# a living rival. Once the last of its backends has left DATA, its lock file goes.
+# postgres_bury DATA: after a SIGKILL its backends live on until they notice, and while one does, the next server refuses to start: they are
+# waited for. And the dead server may stay a zombie for as long as its parent pleases, which Postgres takes for a living rival: its lock file goes.
 postgres_bury() {
     local pid process tries living
     [ -r "$1/postmaster.pid" ] && read -r pid < "$1/postmaster.pid" || return 0
-    grep -q '^State:[[:space:]]*Z' "/proc/$pid/status" 2> /dev/null || return 0
-    for tries in {1..100}; do
+    ! process_began "$pid" > /dev/null || return 0
+    for tries in {1..600}; do
         living=
         for process in /proc/[0-9]*; do [ "$(readlink "$process/cwd" 2> /dev/null)" != "$1" ] || living=yes; done
         [ -n "$living" ] || break
         sleep 0.1
     done
-    [ -n "$living" ] || rm -f "$1/postmaster.pid"
+    [ -n "$living" ] || ! grep -q '^State:[[:space:]]*Z' "/proc/$pid/status" 2> /dev/null || rm -f "$1/postmaster.pid"
 }
 
 # postgres_speed: a stack that tests throw away need not survive a power cut.

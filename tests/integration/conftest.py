@@ -15,6 +15,8 @@ import uuid
 import pytest
 import requests
 
+import evidence
+
 TOP = pathlib.Path(__file__).resolve().parents[2]
 DEV = TOP / "dev"
 HEAL_S = 300
@@ -38,6 +40,8 @@ def wait_until(check, seconds=PATIENCE_S, what="it"):
 
 class Stack:
     """What `./dev status --json` says, and the hands on the parts: kafka, postgres, redis, commands, projections, query, gateway."""
+
+    last = None
 
     def __init__(self):
         status = self.status()
@@ -174,10 +178,25 @@ def raw_request(url, data, timeout=PATIENCE_S):
     return (int(lines[0].split()[1]) if lines[0] else 0), headers, body
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
+    """How long each log is when a test begins."""
+    item.log_sizes = evidence.logs(os.environ.get("BERTH_STATE") and pathlib.Path(os.environ["BERTH_STATE"]) / "logs")
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    """A failed test brings the stack's state and the logs of its time along, as they are before anything is healed."""
+    report = (yield).get_result()
+    stack = getattr(item, "funcargs", {}).get("running_stack") or Stack.last
+    if report.failed and stack:
+        report.sections.append((f"Captured stdout: the stack at the end of {call.when}", evidence.of(stack, item.log_sizes, stack.state / "logs", item.funcargs.get("tmp_path"))))
+
+
 @pytest.fixture(scope="session")
 def running_stack():
-    found = Stack()
-    assert found.status()["ready"], f"the stack in {found.state} is not ready: ./dev up, or ./dev test integration"
+    found = Stack.last = Stack()
+    wait_until(lambda: found.status()["ready"], what=f"the stack in {found.state} is ready (./dev up, or ./dev test integration)")
     return found
 
 

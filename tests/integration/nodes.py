@@ -6,7 +6,7 @@ import uuid
 
 import requests
 
-from conftest import Api, wait_until
+from conftest import PATIENCE_S, Api, wait_until
 from server_process import SANITIZED, Server
 from test_commands import trip_body
 
@@ -81,7 +81,7 @@ class Load:
             url, began = self.urls[(number + turn // len(self.trips)) % len(self.urls)], time.monotonic()
             try:
                 answer = session.post(f"{url}/v1/trips/{trip}/holds", json={"from": "a", "to": "f", "count": 1, "customer": f"c{number}"},
-                                      headers={"Idempotency-Key": uuid.uuid4().hex}, timeout=30)
+                                      headers={"Idempotency-Key": uuid.uuid4().hex}, timeout=PATIENCE_S)
                 status, body = answer.status_code, answer.json()
             except requests.RequestException as error:
                 status, body = type(error).__name__, None
@@ -120,7 +120,8 @@ class Load:
     def stop(self):
         self.stopped.set()
         for thread in self.threads:
-            thread.join(60)
+            thread.join(2 * PATIENCE_S)
+            assert not thread.is_alive(), "a customer still waits for an answer"
         return self
 
     def check_seats(self):

@@ -116,7 +116,7 @@ class Server:
         self.process.kill()
         self.process.wait()
 
-    def stop(self, seconds=60):
+    def stop(self, seconds=2 * PATIENCE_S):
         """Gracefully; what it ended with."""
         self.resume()
         self.process.terminate()

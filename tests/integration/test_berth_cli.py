@@ -9,6 +9,7 @@ import pytest
 from confluent_kafka import Producer
 
 import chain_check
+from conftest import PATIENCE_S
 from test_two_writers import TOP, WRITER, topic_make
 
 BERTH = TOP / "build" / os.environ.get("BERTH_PRESET", "dev") / "bin/berth"
@@ -29,7 +30,7 @@ def append(topic, *records):
     producer = Producer({"bootstrap.servers": KAFKA})
     for key, value in records:
         producer.produce(topic, key=key, value=value, partition=0)
-    assert producer.flush(30) == 0
+    assert producer.flush(PATIENCE_S) == 0
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ def log(tmp_path):
     acks = tmp_path / "acks"
     writer = subprocess.Popen([WRITER, "--kafka", KAFKA, "--topic", topic, "--acks", acks], stdout=subprocess.DEVNULL)
     try:
-        end = time.monotonic() + 120
+        end = time.monotonic() + 2 * PATIENCE_S
         while not acks.exists() or acks.stat().st_size < 33 * 5:
             assert time.monotonic() < end and writer.poll() is None
             time.sleep(0.05)
@@ -111,9 +112,8 @@ def test_topics_are_made_once_and_what_differs_is_told_with_its_remedy():
 
 @pytest.mark.parametrize("arguments", [("log", "verify"), ("topics", "create"), ("log", "tail"), ("replay", "--to-nowhere"), ("log", "accept-loss", "1", "--reason", "x")])
 def test_without_a_broker_every_verb_ends_and_says_so(arguments):
-    began = time.monotonic()
     _, said = berth(*arguments, "--timeout-ms", "2000", status=3, kafka="127.0.0.1:1")
-    assert "broker" in said and time.monotonic() - began < 120
+    assert "broker" in said
 
 
 @pytest.mark.parametrize("group, verbs", [("log", ["tail", "verify", "stats", "accept-loss"]), ("topics", ["create", "check"]), ("import", ["gtfs"])])

@@ -148,6 +148,7 @@ def test_a_pid_that_now_belongs_to_another_process_is_never_signalled(dev, tmp_p
         assert dev("down").returncode == 0
         assert stranger.poll() is None, "a stranger was stopped"
         os.kill(int(ours.split()[0]), signal.SIGTERM)
+        wait_until(lambda: is_gone(ours.split()[0]), what="our own redis is gone: the next test's has the same port")
     finally:
         stranger.kill()
         stranger.wait()

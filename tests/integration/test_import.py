@@ -54,9 +54,8 @@ def test_an_import_that_was_killed_is_run_again_and_makes_up_what_is_missing(sta
 
 
 def test_an_import_that_nobody_answers_gives_up(stack):
-    began = time.monotonic()
     done = run(FEED, "--api.url", "http://127.0.0.1:1", "--date", "2014-06-02", status=3)
-    assert done["trips_failed"] == 622 and "127.0.0.1" in done["first_failure"] and time.monotonic() - began < 300, done
+    assert done["trips_failed"] == 622 and "127.0.0.1" in done["first_failure"], done
 
 
 @pytest.mark.parametrize("arguments, word", [((FEED, "--date", "2010-01-01"), "from 2014-"), ((FEED, "--date", "soon"), "--date"), ((FEED, "--as-of", "soon"), "--as-of"),

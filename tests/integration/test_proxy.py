@@ -15,7 +15,7 @@ import pytest
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from conftest import TOP, Api, wait_until
+from conftest import PATIENCE_S, TOP, Api, wait_until
 from server_process import preset_of
 from test_commands import hold, trip_body
 
@@ -78,17 +78,17 @@ advertised.listeners=PLAINTEXT://{self.front},DIRECT://{self.direct}
     def topic(self, partitions=1):
         name = f"t-{uuid.uuid4().hex[:8]}"
         admin = AdminClient({"bootstrap.servers": self.direct})
-        admin.create_topics([NewTopic(name, partitions, 1)])[name].result(30)
+        admin.create_topics([NewTopic(name, partitions, 1)], request_timeout=PATIENCE_S)[name].result(PATIENCE_S)
         return name
 
     def values(self, topic):
         """All records of partition 0, read past the proxy."""
         consumer = Consumer({"bootstrap.servers": self.direct, "group.id": "reader", "enable.auto.commit": False})
-        _, end = consumer.get_watermark_offsets(TopicPartition(topic, 0), 10)
+        _, end = consumer.get_watermark_offsets(TopicPartition(topic, 0), PATIENCE_S)
         consumer.assign([TopicPartition(topic, 0, 0)])
         found = []
         while len(found) < end:
-            message = consumer.poll(10)
+            message = consumer.poll(PATIENCE_S)
             assert message is not None and message.error() is None, f"{len(found)} of {end} records of {topic}"
             found.append(message.value().decode())
         consumer.close()
@@ -135,7 +135,7 @@ class Sender:
             self.producer.produce(topic, value.encode(), partition=0, on_delivery=lambda error, message: self.report.__setitem__(message.value().decode(), error))
         self.producer.poll(0)
 
-    def settle(self, seconds=60):
+    def settle(self, seconds=PATIENCE_S):
         assert self.producer.flush(seconds) == 0
 
     def wait_report(self, value, seconds=60):
@@ -197,7 +197,7 @@ def test_an_order_that_cannot_be_meant_is_refused_by_the_word_that_is_wrong(plac
 def test_a_length_that_no_frame_has_ends_the_connection(place):
     before = place.proxy.counters()["bad_frames"]
     host, port = place.front.split(":")
-    with socket.create_connection((host, int(port)), timeout=30) as connection:
+    with socket.create_connection((host, int(port)), timeout=PATIENCE_S) as connection:
         connection.sendall(b"\x7f\xff\xff\xff")
         with pytest.raises(ConnectionResetError):
             connection.recv(1)
@@ -363,7 +363,8 @@ def test_a_stray_of_a_living_producer_is_recognised(place):
 
 
 def test_a_stray_of_a_producer_that_gave_up_lands_after_its_successor(place):
-    topic, old, new = place.topic(), Sender(place, **{"message.timeout.ms": 1500}), Sender(place, "node1")
+    # It gives up after a time within which a slow machine gets it warm.
+    topic, old, new = place.topic(), Sender(place, **{"message.timeout.ms": 10000}), Sender(place, "node1")
     old.warm(topic)
     rule = place.proxy.set("stray", clients="node1", ms=-1, then="close")
     old.send(topic, "late")
@@ -413,13 +414,13 @@ def test_a_produce_without_its_producers_name_is_appended_and_missing_in_the_seq
 def berth_node(place):
     """A berth-commands that knows Kafka through the proxy only."""
     kafka = [f"--kafka.bootstrap.servers={place.front}", "--kafka.client.id=node1"]
-    subprocess.run([place.bin / "berth", "topics", "create", "--partitions=1", "--replication=1", f"--kafka.bootstrap.servers={place.direct}"], check=True, capture_output=True, timeout=60)
+    subprocess.run([place.bin / "berth", "topics", "create", "--partitions=1", "--replication=1", f"--kafka.bootstrap.servers={place.direct}"], check=True, capture_output=True, timeout=2 * PATIENCE_S)
     with open(place.stack.state / "logs" / "behind-proxy-commands.log", "wb") as log:
         node = subprocess.Popen([place.bin / "berth-commands", f"--http.listen={place.at(HTTP)}", f"--admin.listen={place.at(ADMIN)}", *kafka], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     try:
         yield Api(f"http://{place.at(HTTP)}")
         node.terminate()
-        assert node.wait(60) == 0
+        assert node.wait(2 * PATIENCE_S) == 0
     finally:
         if node.poll() is None:
             node.kill()
@@ -428,7 +429,7 @@ def berth_node(place):
 
 def verified(place):
     """How many records of Berth's log are void; the log itself must be good. Read past the proxy."""
-    done = subprocess.run([place.bin / "berth", "log", "verify", "--json=true", f"--kafka.bootstrap.servers={place.direct}"], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([place.bin / "berth", "log", "verify", "--json=true", f"--kafka.bootstrap.servers={place.direct}"], capture_output=True, text=True, timeout=2 * PATIENCE_S)
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
     assert found["good"], found

@@ -1,7 +1,6 @@
 """Restarts of the command server: snapshots are a cache, and a graceful stop loses no accepted command."""
 import json
 import threading
-import time
 
 import requests
 
@@ -67,9 +66,7 @@ def test_a_graceful_stop_under_load_loses_no_accepted_command(stack, commands):
     for thread in threads:
         thread.start()
     wait_until(lambda: len(accepted) > 50, 20, "some holds are accepted")
-    began = time.monotonic()
-    stack.stop("commands")
-    assert time.monotonic() - began < 90  # it may take 30 s; a slow machine adds to it
+    assert "is killed" not in stack.dev("stop", "commands"), "it did not end by itself"
     stop.set()
     for thread in threads:
         thread.join()

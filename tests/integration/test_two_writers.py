@@ -19,7 +19,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import chain_check  # noqa: E402
-from conftest import wait_until  # noqa: E402
+from conftest import PATIENCE_S, wait_until  # noqa: E402
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 WRITER = TOP / "build" / os.environ.get("BERTH_PRESET", "dev") / "tests/integration/two_writers/two_writers_writer"
@@ -28,7 +28,7 @@ WRITER = TOP / "build" / os.environ.get("BERTH_PRESET", "dev") / "tests/integrat
 def topic_make(bootstrap):
     name = f"two-writers-{uuid.uuid4().hex[:12]}"
     admin = AdminClient({"bootstrap.servers": bootstrap})
-    admin.create_topics([NewTopic(name, 1, 1, config={"retention.ms": "-1", "cleanup.policy": "delete"})])[name].result(30)
+    admin.create_topics([NewTopic(name, 1, 1, config={"retention.ms": "-1", "cleanup.policy": "delete"})], request_timeout=PATIENCE_S)[name].result(PATIENCE_S)
     return name
 
 
@@ -67,7 +67,7 @@ class Writers:
             child.send_signal(signal.SIGCONT)
             child.terminate()
         for child in self.running:
-            output, _ = child.communicate(timeout=60)
+            output, _ = child.communicate(timeout=2 * PATIENCE_S)
             assert child.returncode == 0, f"a writer ended with {child.returncode}"
             self.sums.append(json.loads(output))
 

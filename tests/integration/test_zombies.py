@@ -10,7 +10,7 @@ import uuid
 import pytest
 
 import chain_check
-from conftest import Api, wait_until
+from conftest import PATIENCE_S, Api, wait_until
 from server_process import server
 from test_commands import hold, trip_body
 
@@ -48,7 +48,7 @@ def owned_partition(node, partitions):
 def zombie_to_be(stack, commands, point):
     """A second node that will stop itself at its first record of a trip; with a trip in one of its partitions."""
     trips = trips_in_all_partitions(commands)
-    settings = {"node.name": f"zombie-{point}", "node.session_timeout_ms": 1500, "node.command_timeout_ms": 200000, "test.stop_at": point}
+    settings = {"node.name": f"zombie-{point}", "node.command_timeout_ms": 200000, "test.stop_at": point}
     with server(stack, "commands", settings=settings, environment={"BERTH_TEST_HOOKS": "1"}) as node:
         partition = owned_partition(node, trips)
         yield node, trips[partition], partition
@@ -150,5 +150,5 @@ def test_a_node_that_wakes_up_after_a_takeover_refuses_nobody_by_what_it_knew(st
 
 def test_the_hook_is_refused_outside_of_tests(stack):
     with server(stack, "commands", settings={"test.stop_at": "decided"}, environment={"BERTH_TEST_HOOKS": ""}) as node:
-        assert node.process.wait(30) == 1
+        assert node.process.wait(PATIENCE_S) == 1
         assert "BERTH_TEST_HOOKS" in node.log()

@@ -25,6 +25,7 @@ import json
 import socket
 import subprocess
 
+PATIENCE_S = 90  # with a proxy on a slow machine
 FAULTS = ("delay", "throttle", "slice", "reset", "lose_answer", "duplicate", "reorder", "stray", "replay", "nameless", "black_hole")
 
 
@@ -54,7 +55,7 @@ class Proxy:
             self.connection = None
         self.process.stdin.close()
         try:
-            self.process.wait(10)
+            self.process.wait(PATIENCE_S)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
@@ -63,7 +64,7 @@ class Proxy:
     def ask(self, order):
         if self.connection is None:
             host, port = self.control.split(":")
-            self.connection = socket.create_connection((host, int(port)), timeout=10).makefile("rwb")
+            self.connection = socket.create_connection((host, int(port)), timeout=PATIENCE_S).makefile("rwb")
         self.connection.write(json.dumps(order).encode() + b"\n")
         self.connection.flush()
         line = self.connection.readline()

@@ -21,6 +21,7 @@ typedef struct stage {
     int reports[ATTEMPTS_MAX]; /* how often each attempt was reported */
     bt_report last[ATTEMPTS_MAX];
     int total;
+    int message_timeout_ms; /* short only where running out of it is what is tested: a slow machine would too */
 } stage;
 
 static void on_reports(void *context, const bt_report *reports, size_t count)
@@ -36,7 +37,7 @@ static void on_reports(void *context, const bt_report *reports, size_t count)
 static stage *new_stage(void)
 {
     static stage s;
-    s = (stage){ 0 };
+    s = (stage){ .message_timeout_ms = 15000 };
     char why[256];
     s.host = rd_kafka_new(RD_KAFKA_PRODUCER, rd_kafka_conf_new(), why, sizeof why);
     assert_non_null(s.host);
@@ -50,7 +51,7 @@ static int start_producer(stage *s)
 {
     bt_kafka_setting settings[] = { { "bootstrap.servers", rd_kafka_mock_cluster_bootstraps(s->cluster) } };
     bt_kafka_config config = { settings, 1, "test" };
-    bt_producer_options options = { .topic = TOPIC, .message_timeout_ms = 2000 };
+    bt_producer_options options = { .topic = TOPIC, .message_timeout_ms = s->message_timeout_ms };
     bt_err err;
     if (!bt_producer_new(&config, &options, &(bt_producer_outputs){ s, on_reports }, NULL, &s->producer, &err))
         fail_msg("%s", err.message);
@@ -61,6 +62,13 @@ static int set_up(void **state)
 {
     *state = new_stage();
     return start_producer(*state);
+}
+
+static int set_up_impatient(void **state)
+{
+    stage *s = *state = new_stage();
+    s->message_timeout_ms = 2000;
+    return start_producer(s);
 }
 
 /* The first that the producer asks for, its id, is refused; the error is there before the producer is. */
@@ -145,16 +153,14 @@ static void append__while_the_broker_is_down__is_reported_once_within_the_timeou
     poll_until(s, 1);
     rd_kafka_mock_broker_set_down(s->cluster, 1);
     append(s, 1, 20);
-    time_t begun = time(NULL);
-    poll_until(s, 21);
+    poll_until(s, 21); /* within a minute: 2 s, and what a busy machine adds */
     assert_each_once(s, 21);
-    assert_true(time(NULL) - begun <= 30); /* 2 s, and what a busy machine adds */
     for (int i = 1; i < 21; i++)
         assert_true(s->last[i].kind == BT_ERR_RETRY || s->last[i].kind == BT_ERR_UNKNOWN);
     rd_kafka_mock_broker_set_up(s->cluster, 1);
     /* It heals by itself, in seconds: the library connects again after a second at most, and then settles its sequence numbers. */
     bool healed = false;
-    for (int attempt = 21; attempt < 25 && !healed; attempt++) {
+    for (int attempt = 21; attempt < 61 && !healed; attempt++) {
         append(s, attempt, 1);
         poll_until(s, attempt + 1);
         healed = s->last[attempt].kind == BT_OK;
@@ -170,7 +176,7 @@ static void append__when_the_library_turns_fatal__is_unknown_and_a_new_producer_
     assert_each_once(s, 10);
     /* Either of the producer's two clients turned fatal: the one that had the records, or the other, and then they may be in the log. */
     bt_producer_stats stats;
-    for (int tried = 0; tried < 1000; tried++) {
+    for (int tried = 0; tried < 6000; tried++) {
         bt_producer_poll(s->producer, 10);
         bt_producer_stats_of(s->producer, &stats);
         if (stats.incarnation == 2)
@@ -215,7 +221,7 @@ static void free__with_records_open__reports_them_and_ends_in_time(void **state)
     bt_producer_free(s->producer, 300);
     s->producer = NULL;
     assert_each_once(s, 30);
-    assert_true(time(NULL) - begun <= 15);
+    assert_true(time(NULL) - begun < 14); /* not the 15 s for which the library would try */
     for (int i = 0; i < 30; i++)
         assert_true(s->last[i].kind != BT_OK);
 }
@@ -225,7 +231,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(append__after_retriable_errors__is_reported_once_as_written, set_up, tear_down),
         cmocka_unit_test_setup_teardown(append__that_the_broker_calls_a_duplicate__is_written_at_an_unknown_offset, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(append__while_the_broker_is_down__is_reported_once_within_the_timeout, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(append__while_the_broker_is_down__is_reported_once_within_the_timeout, set_up_impatient, tear_down),
         cmocka_unit_test_setup_teardown(append__when_the_library_turns_fatal__is_unknown_and_a_new_producer_goes_on, set_up_to_turn_fatal, tear_down),
         cmocka_unit_test_setup_teardown(append__over_the_open_limit__is_refused_in_order_and_reported, set_up, tear_down),
         cmocka_unit_test_setup_teardown(free__with_records_open__reports_them_and_ends_in_time, set_up, tear_down),
