@@ -6,11 +6,25 @@
 
 #include <stdio.h>
 
+/* The last valid records before the head. */
+static void tell_marks(bt_owner *owner)
+{
+    bt_loss_known known[MARKS];
+    size_t count = 0;
+    for (int64_t height = owner->proved.height - MARKS + 1; height < owner->proved.height; height++) {
+        const mark *it = height < 1 ? NULL : &owner->marks[height % MARKS];
+        if (it != NULL && it->height == height)
+            known[count++] = (bt_loss_known){ it->offset, it->id };
+    }
+    bt_loss_search_knows(&owner->search, known, count);
+}
+
 void owner_search_loss(bt_owner *owner)
 {
     owner->searching = true;
     owner->jumps = 0;
     bt_loss_search_begin(&owner->search, &owner->proved, owner->last_valid_offset);
+    tell_marks(owner);
     owner->outputs.read_from(owner->outputs.context, 0);
 }
 
@@ -51,7 +65,11 @@ static bool consider(bt_owner *owner, const bt_record *record)
 {
     bt_event event;
     bt_arena_reset(&owner->work);
-    if (!bt_event_decode(record->value, &owner->work, &event, NULL) || event.type != &log_loss_accepted_message)
+    if (!bt_event_decode(record->value, &owner->work, &event, NULL))
+        return false;
+    if (event.type == &log_opened_message && !bt_id_equal(((const struct log_opened *)event.data)->log, owner->log_id))
+        bt_loss_search_contradicts(&owner->search, record->offset); /* the topic was made anew: of the log that is remembered, all is gone */
+    if (event.type != &log_loss_accepted_message)
         return false;
     const struct log_loss_accepted *accepted = event.data;
     bt_loss loss = { accepted->lost_from, accepted->lost_to, accepted->meta.time };

@@ -83,6 +83,19 @@ static const bt_cursor_seen *seen_before(const bt_cursor *cursor, int64_t offset
     return NULL;
 }
 
+size_t bt_cursor_known(const bt_cursor *cursor, int64_t before_offset, bt_loss_known *ret_known, size_t known_max)
+{
+    uint64_t kept = cursor->seen_count < BT_CURSOR_RECENT_MAX ? cursor->seen_count : BT_CURSOR_RECENT_MAX;
+    size_t count = 0;
+    for (uint64_t i = 1; i <= kept && count < known_max; i++) { /* the last first, and so from the array's end */
+        const bt_cursor_seen *seen = &cursor->seen[(cursor->seen_count - i) % BT_CURSOR_RECENT_MAX];
+        if (seen->offset < before_offset)
+            ret_known[known_max - ++count] = (bt_loss_known){ seen->offset, seen->id };
+    }
+    memmove(ret_known, ret_known + known_max - count, count * sizeof *ret_known);
+    return count;
+}
+
 static void check_opened(bt_cursor *cursor, const struct log_opened *opened)
 {
     if (!bt_str_is(opened->topic, cursor->topic) || opened->partition != cursor->partition)

@@ -62,6 +62,9 @@ int64_t bt_cursor_prove(bt_cursor *cursor);
 
 bt_cursor_verdict bt_cursor_step(bt_cursor *cursor, const bt_record *record, bt_id *ret_id);
 
+/* The last valid records before an offset that it has seen, at most known_max, in order. Returns how many. */
+size_t bt_cursor_known(const bt_cursor *cursor, int64_t before_offset, bt_loss_known *ret_known, size_t known_max);
+
 /* The partition ends at end_offset, as its leader says (-1: not known): an end before read_to means that records were lost. read_to is
  * the position when the question was asked, not when it was answered: of a log that grows, every answer is old by then. One answer may be
  * early (a new leader's high watermark), so the caller asks several times before it stops. */

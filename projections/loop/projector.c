@@ -36,6 +36,8 @@ typedef struct partition {
     bool searching;           /* stopped at a lost suffix: the log is read for an acceptance of it */
     bt_acceptance acceptance;
     bt_acceptance_verdict accepted;
+    bt_loss_known known[BT_LOSS_KNOWN_MAX]; /* stopped: what the cursor had seen of what is stored */
+    size_t known_count;
     doubt end_doubt, read_doubt; /* of where the partition ends, and of what stands at our position */
     int64_t search_again_us;
     int64_t read_again_us;       /* when to try our position again; 0: it is being read */
@@ -217,6 +219,7 @@ static void go_on(bt_projector *projector, int32_t index)
     partition *part = &projector->partitions[index];
     part->cursor.stopped[0] = 0;
     part->told_stop = part->stop_stored = part->searching = part->wants_seek = false;
+    part->known_count = 0;
     part->accepted = BT_ACCEPTANCE_NONE;
     part->end_doubt.times = part->read_doubt.times = 0;
     part->search_again_us = part->read_again_us = 0;
@@ -234,10 +237,22 @@ static bool search(bt_projector *projector, int32_t index, bt_err *err)
     part->wants_seek = false;
     part->accepted = BT_ACCEPTANCE_NONE;
     bt_acceptance_begin(&part->acceptance, &part->cursor.at, &part->cursor.claim, &part->cursor.loss);
+    bt_loss_search_knows(&part->acceptance.search, part->known, part->known_count);
     part->searching = bt_cursor_lost_suffix(part->cursor.stopped) && projector->options.sink.forget != NULL;
     if (!part->searching)
         bt_reader_stop(projector->reader, index);
     return !part->searching || bt_reader_start(projector->reader, index, 0, err);
+}
+
+/* The cursor that is begun anew from what is stored has seen its head alone. */
+static void keep_known(partition *part, int64_t head_offset)
+{
+    bt_loss_known known[BT_LOSS_KNOWN_MAX];
+    size_t count = bt_cursor_known(&part->cursor, head_offset, known, BT_COUNT_OF(known));
+    if (count <= part->known_count)
+        return;
+    memcpy(part->known, known, count * sizeof *known);
+    part->known_count = count;
 }
 
 static bool start_partition(bt_projector *projector, int32_t index, const bt_sink_partition *stored, bt_err *err)
@@ -245,6 +260,8 @@ static bool start_partition(bt_projector *projector, int32_t index, const bt_sin
     partition *part = &projector->partitions[index];
     char stopped[BT_CURSOR_REASON_MAX] = "";
     bt_loss loss = part->cursor.loss, claim = part->cursor.claim;
+    if (part->cursor.stopped[0])
+        keep_known(part, stored->position.head_offset);
     if (stays_stopped(part, stored))
         memcpy(stopped, part->cursor.stopped[0] ? part->cursor.stopped : stored->stopped, sizeof stopped);
     else if (part->cursor.stopped[0])

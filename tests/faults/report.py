@@ -160,12 +160,17 @@ def text(summary):
                       f"{cut.get('refused', 0)} refused; each refusal was checked against what was true then."]  # fmt: skip
     negative = summary["negative"]
     if negative:
-        lines += ["", f"Negative phase: partition {negative['partition']} lost {negative['acknowledged_and_lost']} acknowledged records on all replicas; "
-                      + ("**not noticed as promised**:" if negative["violations"] else f"noticed by all within {negative['noticed_ms'] / 1000:.0f} s of the brokers' return:"), ""]  # fmt: skip
-        lines += [f"- {name}: {'yes' if value is True else ', '.join(value) if isinstance(value, list) else value or '**no**'}" for name, value in negative["observed"].items()]
+        lines += ["", *negative_text(negative)]
     if summary["violations"]:
         lines += ["", "Violations:", ""] + [f"- {violation['kind']}: {violation['what']}" for violation in summary["violations"][:40]]
     return "\n".join(lines) + "\n"
+
+
+def negative_text(negative):
+    told = "**not as promised**" if negative["violations"] else f"noticed by all within {negative['noticed_ms'] / 1000:.0f} s of the brokers' return; all went on {negative['healed_ms'] / 1000:.0f} s after `berth log accept-loss` was called"
+    lines = [f"Negative phase: partition {negative['partition']} lost {negative['checked'].get('lost_on_record', 0)} acknowledged commands on all replicas: {told}. "
+             + "; ".join(f"{name.replace('_', ' ')} {value}" for counts in (negative["accepted"], negative["checked"]) for name, value in counts.items()) + ".", ""]  # fmt: skip
+    return lines + [f"- {name}: {'yes' if value is True else ', '.join(value) if isinstance(value, list) else value or '**no**'}" for name, value in negative["observed"].items()]
 
 
 def write(summary, folder):

@@ -209,19 +209,26 @@ class Run:
 
     # The load.
 
-    def start_load(self, seconds):
+    def start_load(self, seconds, history=None, tag="run", keys="", clients=None, seed=None):
         """A process of its own, ended by SIGTERM when the schedule is over."""
+        history, clients = history or self.cluster.run / "history", clients or self.options.clients
         where = self.cluster.describe()
         nodes = [word for name, url in where["nodes"].items() for word in ("--node", f"{name}={url.removeprefix('http://')}")]
-        argv = [sys.executable, "-m", "faults.clients", *nodes, "--query", where["query"].removeprefix("http://"), "--history", str(self.cluster.run / "history"),
-                "--clients", str(self.options.clients), "--seconds", str(seconds), "--seed", str(self.options.seed), "--partitions", str(self.cluster.partitions)]  # fmt: skip
+        argv = [sys.executable, "-m", "faults.clients", *nodes, "--query", where["query"].removeprefix("http://"), "--history", str(history), "--tag", tag, "--keys", keys,
+                "--clients", str(clients), "--seconds", str(seconds), "--seed", str(seed or self.options.seed), "--partitions", str(self.cluster.partitions)]  # fmt: skip
         with open(self.cluster.run / "logs/load.log", "w") as log:
             self.load = subprocess.Popen(argv, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env={**os.environ, "PYTHONPATH": str(TOP / "tests")})
         end = time.monotonic() + 150
-        while len(list((self.cluster.run / "history").glob("run-client-*.jsonl"))) < self.options.clients:
+        while len(list(history.glob(f"{keys or tag}-client-*.jsonl"))) < clients:
             if self.load.poll() is not None or time.monotonic() > end:
                 raise RuntimeError("the load did not begin: " + (self.cluster.run / "logs/load.log").read_text()[-600:])
             time.sleep(0.1)
+
+    def load_for(self, seconds, history, tag, **more):
+        """A load that nothing disturbs, from its first operation to its last."""
+        self.start_load(600, history, tag, **more)
+        time.sleep(seconds)
+        self.stop_load()
 
     def stop_load(self):
         if self.load.poll() is None:
@@ -258,16 +265,16 @@ class Run:
             if not node.stop():
                 self.violation("stop", f"{node.name} did not end by itself when the run was over")
 
-    def check(self):
+    def check(self, name="check", history=None, dump=None, digests=None, more=()):
         """The independent checker, as a process of its own: {"violations", "counters"}."""
-        out = self.cluster.run / "results/check.json"
+        out, digests = self.cluster.run / f"results/{name}.json", digests or self.digests()
         cluster, linear = self.cluster, TOP / "build" / self.options.preset / "linear/linear"
-        argv = [sys.executable, "-m", "faults.check", "--kafka", cluster.kafka_direct(), "--history", str(cluster.run / "history"), "--postgres", cluster.postgres_dsn(),
+        argv = [sys.executable, "-m", "faults.check", "--kafka", cluster.kafka_direct(), "--history", str(history or cluster.run / "history"), "--postgres", cluster.postgres_dsn(),
                 "--redis", cluster.redis_url(), "--berth", str(cluster.binary("berth", "berth")), "--snapshots", str(cluster.run / "snapshots"),
-                "--snapshot-digest", str(cluster.binary("snapshot_digest", "snapshot_digest")), "--dump", str(cluster.run / "topics"), "--out", str(out)]  # fmt: skip
-        argv += ["--node-digests", str(self.digests())] if self.digests().exists() else []
+                "--snapshot-digest", str(cluster.binary("snapshot_digest", "snapshot_digest")), "--dump", str(dump or cluster.run / "topics"), "--out", str(out), *more]  # fmt: skip
+        argv += ["--node-digests", str(digests)] if digests.exists() else []
         argv += ["--linear", str(linear)] if linear.exists() else []
-        with open(self.cluster.run / "logs/check.log", "w") as log:
+        with open(self.cluster.run / f"logs/{name}.log", "w") as log:
             try:
                 done = subprocess.run(argv, stdout=log, stderr=subprocess.STDOUT, timeout=CHECK_S, env={**os.environ, "PYTHONPATH": str(TOP / "tests")})
             except subprocess.TimeoutExpired:
@@ -278,11 +285,13 @@ class Run:
 
 
 def play_negative(run):
-    """What cannot be played is a violation of the run's, and no reason to forget the rest of it."""
+    """What cannot be played to its end is a violation of the run's, and no reason to forget the rest of it."""
+    found = {"partition": "none", "noticed_ms": 0, "healed_ms": 0, "observed": {}, "accepted": {}, "checked": {}, "violations": [], "vacuous": []}
     try:
-        return lost_suffix.play(run, say)
+        lost_suffix.play(run, found, say)
     except (RuntimeError, TimeoutError) as problem:
-        return {"partition": "none", "acknowledged_and_lost": 0, "noticed_ms": 0, "observed": {}, "violations": [{"kind": "lost_suffix", "what": f"it could not be played: {problem}"}]}
+        found["violations"].append({"kind": "lost_suffix", "what": f"it could not be played to its end: {problem}"})
+    return found
 
 
 def say(text):
@@ -344,7 +353,7 @@ def vacuous(summary, options):
     made = {rule for kind in wanted if kind.startswith("proxy_") for rule, _ in proxies.FAULTS[kind.removeprefix("proxy_")]}
     missing += [f"effect of the proxies' {rule}" for rule in sorted(made) if not counters.get("proxy", {}).get(rule)]
     missing += [f"{outcome} operations" for outcome in ("ok",) if not summary["ops"][outcome]]
-    missing += [f"check of {name}" for name in summary["not_checked"]]
+    missing += [f"check of {name}" for name in summary["not_checked"]] + summary["negative"].get("vacuous", [])
     for cut in summary["cut_leaders"]:
         if not cut.get("asked"):
             missing.append(f"commands to partition {cut['partition']} while {cut['leader']} was cut off")

@@ -2,9 +2,12 @@
 
     PYTHONPATH=tests python3 -m faults.check --kafka HOST:PORT --history DIR [--postgres DSN] [--redis URL] [--berth PROGRAM]
         [--snapshots DIR ...] [--snapshot-digest PROGRAM] [--linear PROGRAM] [--node-digests FILE] [--dump DIR | --topics DIR] [--out FILE]
+        [--before-topics DIR --before-history DIR]
 
 Prints (and writes to --out) {"violations": [...], "violations_by_kind", "violation_count", "counters", "seconds"}; exits 1 on a violation.
 --node-digests: what models.collect_digests wrote during the run. --topics checks a dump instead of a broker. What is not given is not checked, and stands under "not_checked".
+--before-topics and --before-history: the topics as they were before acknowledged records were lost, and what clients did until then; --history is then what they did
+after the loss had been accepted on the record. See loss.py.
 """
 import argparse
 import json
@@ -12,7 +15,7 @@ import pathlib
 import sys
 import time
 
-from . import linear, models, operations, rule, topics
+from . import linear, loss, models, operations, rule, topics
 from .avro import Schemas
 from .commands import Keys
 from .fold import PartitionFold
@@ -50,8 +53,25 @@ def check_logs(logs, found, report, schemas=None):
     return folds, timelines
 
 
+class BeforeLoss:
+    """A run until records were lost, when there is one; see loss.py."""
+
+    def __init__(self, logs, found):
+        self.logs, self.found = logs, found
+
+    def untouched(self, logs):
+        return loss.untouched(self.found, loss.first_lost(self.logs, logs), lambda trip: rule.partition_of(trip.encode(), len(logs)))
+
+    def check(self, after, report, linear_program=None, linear_s=linear.LIMIT_S, schemas=None):
+        """As strictly as if nothing had happened; and that nothing went but what was given up since. after: the folds of the log as it is."""
+        folds, timelines = check_logs(self.logs, self.found, report, schemas)
+        if linear_program:
+            linear.check(linear_program, self.found, folds, timelines, report, linear_s)
+        loss.judge({partition: fold.chain for partition, fold in folds.items()}, self.found, {partition: fold.chain for partition, fold in after.items()}, report)
+
+
 def check(kafka=None, history=None, postgres=None, redis=None, berth=None, snapshots=(), snapshot_program=None, linear_program=None, dump=None, kept_topics=None, catch_up_s=120,
-          linear_s=linear.LIMIT_S, node_digests=None):  # fmt: skip
+          linear_s=linear.LIMIT_S, node_digests=None, before_topics=None, before_history=None):  # fmt: skip
     """What main does, for a runner in Python. snapshots: folders that hold nodes' snapshots somewhere below; snapshot_program: beside berth unless said
     otherwise. Returns the object that it prints."""
     snapshot_program = snapshot_program or berth and pathlib.Path(berth).parent / "snapshot_digest"
@@ -61,6 +81,8 @@ def check(kafka=None, history=None, postgres=None, redis=None, berth=None, snaps
         topics.dump(logs, dump, TOPIC)
     found, torn = operations.read(history)
     report.count("torn_lines", torn)
+    before = BeforeLoss(topics.load(before_topics, TOPIC), operations.read(before_history)[0]) if before_topics else None
+    found += before.untouched(logs) if before else []
     folds, timelines = check_logs(logs, found, report)
     steps = {"postgres": (postgres, lambda: models.check_postgres(postgres, TOPIC, folds, report, catch_up_s)),
              "redis": (redis, lambda: models.check_redis(redis, TOPIC, folds, report, catch_up_s)),
@@ -68,6 +90,8 @@ def check(kafka=None, history=None, postgres=None, redis=None, berth=None, snaps
              "snapshots": (snapshots and snapshot_program, lambda: [models.check_snapshots(snapshot_program, folder, logs, report) for folder in snapshots]),
              "node_digests": (node_digests, lambda: models.check_node_digests(node_digests, logs, report)),
              "linear": (linear_program, lambda: linear.check(linear_program, found, folds, timelines, report, linear_s))}  # fmt: skip
+    if before:
+        before.check(folds, report, linear_program, linear_s)
     for name, (given, step) in steps.items():
         if given:
             step()
@@ -78,12 +102,13 @@ def check(kafka=None, history=None, postgres=None, redis=None, berth=None, snaps
 
 def main(arguments=None):
     parser = argparse.ArgumentParser(prog="faults.check")
-    for name in ("kafka", "history", "postgres", "redis", "berth", "snapshot-digest", "linear", "dump", "topics", "node-digests", "out"):
+    for name in ("kafka", "history", "postgres", "redis", "berth", "snapshot-digest", "linear", "dump", "topics", "node-digests", "before-topics", "before-history", "out"):
         parser.add_argument("--" + name)
     parser.add_argument("--snapshots", action="append", default=[], metavar="DIR", help="nodes' snapshots lie somewhere below")
     given = parser.parse_args(arguments)
     result = check(given.kafka, given.history, given.postgres, given.redis, given.berth, given.snapshots,
-                   given.snapshot_digest, given.linear, given.dump, given.topics, node_digests=given.node_digests)  # fmt: skip
+                   given.snapshot_digest, given.linear, given.dump, given.topics, node_digests=given.node_digests,
+                   before_topics=given.before_topics, before_history=given.before_history)  # fmt: skip
     text = json.dumps(result, indent=1)
     if given.out:
         pathlib.Path(given.out).write_text(text, encoding="utf-8")

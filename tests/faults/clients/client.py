@@ -29,7 +29,7 @@ class Thing:
 
 class Client(threading.Thread):
     def __init__(self, number, plan, board, history):
-        """plan: nodes (name -> address), query (address), trips, partitions, seed, tag, pause_s (low, high), timeout_s."""
+        """plan: nodes (name -> address), query (address), trips, partitions, seed, tag, keys, pause_s (low, high), timeout_s."""
         super().__init__(name=f"client-{number}", daemon=True)
         self.number, self.plan, self.board, self.history = number, plan, board, history
         self.rng = random.Random(f"{plan.seed}/{number}")
@@ -134,7 +134,7 @@ class Client(threading.Thread):
     def command(self, op, trip, path, body):
         """One key: sent once, or twice at once, or given up and sent again; and again after no answer. The last answer."""
         self.keys += 1
-        key = f"{self.plan.tag}-{self.number}-{self.keys}"
+        key = f"{self.plan.keys or self.plan.tag}-{self.number}-{self.keys}"
         draw = self.rng.random()
         node = self.rng.choice(list(self.plan.nodes))
         if draw < TWICE:

@@ -1,7 +1,7 @@
 """load - opens the trips and runs the clients for a while, or until it is told to stop.
 
     PYTHONPATH=tests python3 -m faults.clients --node node1=127.0.0.1:8081 [--node ...] --query 127.0.0.1:8082 --history DIR
-        [--clients 24] [--seconds 60] [--seed 1] [--tag run] [--partitions 4] [--pause 0.02,0.08] [--timeout 6]
+        [--clients 24] [--seconds 60] [--seed 1] [--tag run] [--keys again] [--partitions 4] [--pause 0.02,0.08] [--timeout 6]
 
 SIGTERM or SIGINT ends it as the end of its time does: clients finish the operation that they are in. Prints one JSON object with counts.
 A process of its own is best: it then has an interpreter to itself, and a network namespace if need be.
@@ -37,6 +37,7 @@ class Plan:
     pause_s: tuple = (0.02, 0.08)
     timeout_s: float = 6.0
     trips: list = dataclasses.field(default_factory=list)
+    keys: str = ""  # begins the keys instead of the tag: a second load then goes on with the trips of a first
 
 
 class Load:
@@ -53,7 +54,7 @@ class Load:
         self.histories, self.clients = [], []
 
     def _history(self, name):
-        history = History(self.folder / f"{self.plan.tag}-{name}.jsonl")
+        history = History(self.folder / f"{self.plan.keys or self.plan.tag}-{name}.jsonl")
         self.histories.append(history)
         return history
 
@@ -124,13 +125,14 @@ def main(arguments=None):
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--tag", default="run")
+    parser.add_argument("--keys", default="", help="begins the keys instead of the tag: a second load on the trips of a first")
     parser.add_argument("--partitions", type=int, default=4)
     parser.add_argument("--pause", default="0.02,0.08", help="seconds between two operations of a client: LOW,HIGH")
     parser.add_argument("--timeout", type=float, default=6)
     given = parser.parse_args(arguments)
     nodes = dict(node.split("=", 1) for node in given.node)
     plan = Plan(nodes, given.query, given.history, given.seed, given.tag, given.clients, given.partitions,
-                tuple(float(part) for part in given.pause.split(",")), given.timeout)  # fmt: skip
+                tuple(float(part) for part in given.pause.split(",")), given.timeout, keys=given.keys)  # fmt: skip
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
