@@ -26,7 +26,7 @@ static const bt_setting setting_table[] = {
       .secret = true },
     { "postgres.durable", BT_SETTING_BOOL, offsetof(settings, postgres_durable), "false",
       "wait for the disk at each batch; without it a crash of Postgres costs a moment of reading the log again, and nothing else" },
-    { "redis.url", BT_SETTING_STR, offsetof(settings, redis_url), "redis://127.0.0.1:6379/0", "where availability is kept: redis://[[user]:password@]host[:port][/database]",
+    { "redis.url", BT_SETTING_STR, offsetof(settings, redis_url), "redis://127.0.0.1:6379/0", "where availability is kept: redis://[[user]:password@]host[:port][/database]; rediss:// for TLS, then also ?ssl_ca_certs=FILE",
       .secret = true },
     { "admin.listen", BT_SETTING_STR, offsetof(settings, admin_listen), "127.0.0.1:18092", "health and metrics: host:port" },
     { "log.level", BT_SETTING_CHOICE, offsetof(settings, log_level), "info", "least level that is written", .choices = "debug|info|warn|error" },

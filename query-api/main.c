@@ -5,6 +5,7 @@
 #include "io/http/admin.h"
 #include "io/log/log.h"
 #include "io/process/process.h"
+#include "io/trouble/trouble.h"
 #include "query-api/server/server.h"
 
 #include <signal.h>
@@ -36,7 +37,7 @@ static const bt_setting setting_table[] = {
     { "postgres.dsn", BT_SETTING_STR, SERVER(postgres_dsn), "postgresql://127.0.0.1:5432/berth", "libpq's connection string; PgBouncer in transaction mode is fine",
         .secret = true },
     { "postgres.timeout_ms", BT_SETTING_I64, SERVER(postgres_timeout_ms), "3000", "longest wait for a connection, and for an answer", .min = 50, .max = 60000 },
-    { "redis.url", BT_SETTING_STR, SERVER(redis_url), "redis://127.0.0.1:6379", "redis://[[user]:password@]host[:port][/database]", .secret = true },
+    { "redis.url", BT_SETTING_STR, SERVER(redis_url), "redis://127.0.0.1:6379", "redis://[[user]:password@]host[:port][/database]; rediss:// for TLS, then also ?ssl_ca_certs=FILE", .secret = true },
     { "redis.timeout_ms", BT_SETTING_I64, SERVER(redis_timeout_ms), "500", "longest wait for Redis; then Postgres is asked", .min = 10, .max = 60000 },
     { "workers", BT_SETTING_I64, SERVER(workers), "16", "threads that ask the databases; each has one connection to Postgres and one to Redis", .min = 1, .max = 256 },
     { "queue.max", BT_SETTING_I64, SERVER(queue_max), "2048", "reads that may wait for such a thread; over it 503", .min = 1, .max = 65536 },
@@ -49,21 +50,23 @@ static const bt_setting setting_table[] = {
     { "seats.max_age_ms", BT_SETTING_I64, SERVER(seats_age_max_ms), "100", "a seat map may be so old; 0 asks Redis each time", .min = 0, .max = 10000 },
 };
 
-static bool source_ready(qa_server *server, qa_source source, const char *down, char ret_reason[BT_ADMIN_REASON_MAX])
+static bool source_ready(qa_server *server, qa_source source, bt_trouble_with with, const char *down, char ret_reason[BT_ADMIN_REASON_MAX])
 {
+    char trouble[BT_TROUBLE_MAX];
     bool is_up = qa_board_is_up(server->board, source);
-    snprintf(ret_reason, BT_ADMIN_REASON_MAX, "%s", is_up ? "" : down);
+    bool is_known = !is_up && bt_trouble_get(with, trouble);
+    snprintf(ret_reason, BT_ADMIN_REASON_MAX, "%s%s%s", is_up ? "" : down, is_known ? ": " : "", is_known ? trouble : "");
     return is_up;
 }
 
 static bool postgres_ready(void *context, char ret_reason[BT_ADMIN_REASON_MAX])
 {
-    return source_ready(context, QA_SOURCE_POSTGRES, "Postgres does not answer, or has no tables yet", ret_reason);
+    return source_ready(context, QA_SOURCE_POSTGRES, BT_TROUBLE_POSTGRES, "Postgres does not answer, or has no tables yet", ret_reason);
 }
 
 static bool redis_ready(void *context, char ret_reason[BT_ADMIN_REASON_MAX])
 {
-    return source_ready(context, QA_SOURCE_REDIS, "Redis does not answer: availability comes from Postgres", ret_reason);
+    return source_ready(context, QA_SOURCE_REDIS, BT_TROUBLE_REDIS, "Redis does not answer: availability comes from Postgres", ret_reason);
 }
 
 typedef struct query_program {

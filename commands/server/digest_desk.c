@@ -19,13 +19,14 @@ struct digest_request {
 
 void bt_digest_desk_init(bt_digest_desk *desk, int32_t partition_count)
 {
-    *desk = (bt_digest_desk){ .partition_count = partition_count };
+    desk->partition_count = partition_count;
     pthread_mutex_init(&desk->lock, NULL);
     pthread_condattr_t attributes;
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_cond_init(&desk->answered, &attributes);
     pthread_condattr_destroy(&attributes);
+    atomic_store(&desk->is_open, true);
 }
 
 /* False: something is in flight, and the state in memory is ahead of what is proved. */
@@ -104,6 +105,10 @@ void bt_digest_desk_answer(bt_http_request *request)
 {
     bt_digest_desk *desk = request->route->context;
     digest_request asked = { 0 };
+    if (!atomic_load(&desk->is_open)) {
+        bt_http_problem(request, &(bt_problem){ .type = &bt_problem_unavailable, .detail = BT_STR("the node waits for Kafka"), .retry_after_s = 1 });
+        return;
+    }
     if (!partition_of(request, desk->partition_count, &asked.partition)) {
         bt_http_problem(request, &(bt_problem){ .type = &bt_problem_bad_value, .field = BT_STR("partition"), .detail = BT_STR("write ?partition=N, a partition of the topic, from 0") });
         return;

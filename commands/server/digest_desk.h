@@ -28,9 +28,11 @@ typedef struct bt_digest_desk {
     int32_t partition_count;
     atomic_int waiting_count;
     bool closed;
+    atomic_bool is_open; /* before, all else is zero */
     digest_request *waiting[DIGEST_WAITING_MAX];
 } bt_digest_desk;
 
+/* Of zeroed storage, once; it may be asked before, and says 503. */
 void bt_digest_desk_init(bt_digest_desk *desk, int32_t partition_count);
 
 /* Deciding thread, each round before new commands are taken. owners[i] is of partition i. Cheap when nobody asks. */

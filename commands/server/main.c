@@ -12,8 +12,10 @@
 #include "io/kafka/admin.h"
 #include "io/log/log.h"
 #include "io/process/process.h"
+#include "io/trouble/trouble.h"
 
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -48,6 +50,7 @@ typedef struct program {
     bt_kafka_setting kafka_settings[BT_CONFIG_PAIRS_MAX];
     char snapshot_folder[400];
     int32_t partition_count;
+    atomic_bool node_is_there; /* from then on the admin port may look into it */
 } program;
 
 static bt_kafka_config kafka_config_of(program *p)
@@ -79,7 +82,14 @@ static bool find_partition_count(program *p, bt_err *err)
 static bool is_ready(void *context, char ret_reason[BT_ADMIN_REASON_MAX])
 {
     program *p = context;
-    return bt_node_is_ready(p->node, ret_reason, BT_ADMIN_REASON_MAX);
+    char trouble[BT_TROUBLE_MAX];
+    bool is_there = atomic_load(&p->node_is_there), is_ready = is_there && bt_node_is_ready(p->node, ret_reason, BT_ADMIN_REASON_MAX);
+    if (!is_there)
+        snprintf(ret_reason, BT_ADMIN_REASON_MAX, "waiting for Kafka");
+    size_t size = strlen(ret_reason);
+    if (!is_ready && bt_trouble_get(BT_TROUBLE_KAFKA, trouble))
+        snprintf(ret_reason + size, BT_ADMIN_REASON_MAX - size, ": %s", trouble);
+    return is_ready;
 }
 
 static void on_routes_changed(void *context) { bt_forward_look_again(((program *)context)->forwarder); }
@@ -110,7 +120,9 @@ static bool start_node(program *p, bt_err *err)
         .command_timeout_us = s->command_timeout_ms * 1000, .directory = p->directory, .routes_changed = on_routes_changed, .context = p, .standby = strcmp(s->standby, "all") == 0, .own_all = s->test_own_all,
         .memory_max = s->memory_max_mb << 20, .stop_at = s->test_stop_at, .stop_after = s->test_stop_after, .event_headers = strcmp(s->event_headers, "cloudevents") == 0, .digest_desk = &p->digest_desk, .metrics = p->metrics };
     bt_digest_desk_init(&p->digest_desk, p->partition_count);
-    return bt_node_start(&options, &p->node, err);
+    bool started = bt_node_start(&options, &p->node, err);
+    atomic_store(&p->node_is_there, started);
+    return started;
 }
 
 static bool start_front(program *p, bt_err *err)
@@ -134,7 +146,9 @@ static bool start(program *p, bt_err *err)
     bt_http_route digest[] = { { .method = BT_HTTP_GET, .pattern = "/digest", .handler = bt_digest_desk_answer, .context = &p->digest_desk } };
     bt_admin_options admin = { .server = "berth-commands", .version = bt_version_stamp(), .listen = p->settings.admin_listen, .checks = checks, .check_count = 1, .metrics = p->metrics,
         .routes = digest, .route_count = BT_COUNT_OF(digest) };
-    return bt_commands_test_settings_check(&p->settings, err) && bt_commands_trip_settings(&p->settings, &p->trip, err) && find_partition_count(p, err) && start_forwarder(p, err) && start_node(p, err) && start_front(p, err) && bt_admin_start(&admin, &p->admin, err);
+    return bt_commands_test_settings_check(&p->settings, err) && bt_commands_trip_settings(&p->settings, &p->trip, err) &&
+           bt_admin_start(&admin, &p->admin, err) && /* first: while it waits for Kafka, it says so */
+           find_partition_count(p, err) && start_forwarder(p, err) && start_node(p, err) && start_front(p, err);
 }
 
 static void stop(program *p)

@@ -15,7 +15,7 @@
 
 typedef struct bt_admin bt_admin;
 
-#define BT_ADMIN_REASON_MAX 200
+#define BT_ADMIN_REASON_MAX 500
 #define BT_ADMIN_CHECKS_MAX 16
 #define BT_ADMIN_ROUTES_MAX 4
 

@@ -62,8 +62,10 @@ bool bt_kafka_broker_count(bt_kafka_admin *admin, int timeout_ms, int32_t *ret_c
 {
     const struct rd_kafka_metadata *metadata = NULL;
     rd_kafka_resp_err_t code = rd_kafka_metadata(admin->client, 0, NULL, &metadata, timeout_ms);
-    if (code != RD_KAFKA_RESP_ERR_NO_ERROR)
-        return bt_fail(err, BT_ERR_RETRY, code, "no broker answered within %d ms: %s. Is Kafka running, and is kafka.bootstrap.servers right?", timeout_ms, rd_kafka_err2str(code));
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        bt_kafka_fail_unanswered(err, "brokers", timeout_ms, code);
+        return false;
+    }
     *ret_count = metadata->broker_cnt;
     rd_kafka_metadata_destroy(metadata);
     return true;

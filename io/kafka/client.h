@@ -3,6 +3,7 @@
 #define BERTH_IO_KAFKA_CLIENT_H
 
 #include "io/kafka/config.h"
+#include "io/trouble/trouble.h"
 
 #include <librdkafka/rdkafka.h>
 
@@ -22,6 +23,12 @@ bool bt_kafka_conf_set_i64(rd_kafka_conf_t *conf, const char *name, int64_t valu
 
 /* rd_kafka_new, which takes conf also when it fails. */
 rd_kafka_t *bt_kafka_client_new(rd_kafka_type_t type, rd_kafka_conf_t *conf, bt_err *err) BT_MUST_CHECK;
+
+/* remedy.c: what a line of the library's log means for whoever set it up. False: nothing that is known. Else ret_line says it with the remedy, it is
+ * noted in io/trouble, and ret_is_news tells whether to log it. */
+bool bt_kafka_remedy(const char *facility, const char *text, char ret_line[BT_TROUBLE_MAX], bool *ret_is_news);
+/* BT_ERR_RETRY: nobody answered about what, with the reason if one is known. */
+void bt_kafka_fail_unanswered(bt_err *err, const char *what, int timeout_ms, rd_kafka_resp_err_t code);
 
 /* CLOCK_MONOTONIC. */
 int64_t bt_kafka_now_ms(void);

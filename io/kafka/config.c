@@ -52,6 +52,12 @@ static void on_log(const rd_kafka_t *client, int level, const char *facility, co
 {
     (void)client;
     bt_kafka_log_fn *log = log_function;
+    char line[BT_TROUBLE_MAX];
+    bool is_news = true;
+    if (bt_kafka_remedy(facility, text, line, &is_news)) {
+        text = line;
+        level = is_news ? 3 : 7; /* each client meets it at each broker, again and again: it is told once a minute */
+    }
     if (log != NULL)
         log(level, facility, text);
     else if (level <= 4)
@@ -136,7 +142,7 @@ static const bt_kafka_setting DEFAULTS[] = {
 static const bt_kafka_setting FORCED_ALL[] = {
     { "socket.nagle.disable", "true" },
     { "allow.auto.create.topics", "false" },
-    { "log.connection.close", "false" }, /* idle connections are closed by brokers all day */
+    { "log.connection.close", "true" }, /* at a level that hardly anybody sees, as idle connections are closed all day; but TLS that is not spoken shows only there */
 };
 
 /* enable.gapless.guarantee is false by default and refused above; naming it makes the library warn. */
@@ -196,7 +202,7 @@ rd_kafka_t *bt_kafka_client_new(rd_kafka_type_t type, rd_kafka_conf_t *conf, bt_
     if (client != NULL)
         return client;
     rd_kafka_conf_destroy(conf);
-    bt_fail(err, BT_ERR_INPUT, 0, "Kafka client: %s", why);
+    bt_fail(err, BT_ERR_INPUT, 0, "the kafka.* settings do not fit each other or this machine: %s", why);
     return NULL;
 }
 
@@ -237,9 +243,15 @@ bool bt_kafka_client_partition_count(rd_kafka_t *client, const char *topic, int 
         return bt_fail(err, BT_ERR_INPUT, 0, "'%s' is not a topic's name", topic);
     const struct rd_kafka_metadata *metadata = NULL;
     rd_kafka_resp_err_t code = rd_kafka_metadata(client, 0, handle, &metadata, timeout_ms);
-    bool ok = code == RD_KAFKA_RESP_ERR_NO_ERROR
-                  ? count_of(metadata, topic, ret_count, err)
-                  : bt_fail(err, BT_ERR_RETRY, code, "topic %s: no broker answered within %d ms: %s", topic, timeout_ms, rd_kafka_err2str(code));
+    bool ok = false;
+    if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        bt_trouble_over(BT_TROUBLE_KAFKA);
+        ok = count_of(metadata, topic, ret_count, err);
+    } else {
+        char what[300];
+        snprintf(what, sizeof what, "topic %.280s", topic);
+        bt_kafka_fail_unanswered(err, what, timeout_ms, code);
+    }
     if (metadata != NULL)
         rd_kafka_metadata_destroy(metadata);
     rd_kafka_topic_destroy(handle);

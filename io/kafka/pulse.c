@@ -30,6 +30,7 @@ static void *work(void *argument)
         pthread_mutex_unlock(&pulse->lock);
         if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
             atomic_store(&pulse->answered_ms, bt_kafka_now_ms());
+            bt_trouble_over(BT_TROUBLE_KAFKA);
             rd_kafka_metadata_destroy(metadata);
         }
         for (int waited_ms = 0; waited_ms < EVERY_MS && !atomic_load(&pulse->stop); waited_ms += STEP_MS)

@@ -4,6 +4,7 @@
 #include "core/memory.h"
 
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -62,15 +63,57 @@ bool bt_pg_wait(PGconn *connection, bool also_write, int64_t deadline_ms)
     return left_ms > 0 && waiting.fd >= 0 && poll(&waiting, 1, (int)left_ms) != 0;
 }
 
-/* libpq's messages end in a line feed and may have several lines: one line is what a log wants. */
+/* What to do about it, by the words of libpq, Postgres and PgBouncer. */
+static const char *remedy_of(const char *message)
+{
+    static const struct {
+        const char *says, *remedy;
+    } remedies[] = {
+        { "password authentication failed", "check the user and the password in postgres.dsn" },
+        { "SASL authentication failed", "check the user and the password in postgres.dsn" }, /* PgBouncer's */
+        { "no password supplied", "put the password into postgres.dsn, or into the file that PGPASSFILE names" },
+        { "certificate verify failed", "sslrootcert in postgres.dsn must name the file of the CA that signed the server's certificate" },
+        { "root certificate file", "sslrootcert in postgres.dsn must name a file that this process may read" },
+        { "does not match host name", "the host in postgres.dsn must be one that the server's certificate is made out to" },
+        { "server does not support SSL", "sslmode in postgres.dsn asks for TLS and the server has none" },
+        { "no pg_hba.conf entry", "the server's pg_hba.conf must admit this user, database and address; if it wants TLS, say sslmode=verify-full in postgres.dsn" },
+        { "SSL required", "say sslmode=verify-full in postgres.dsn" }, /* PgBouncer's */
+        { "no such database", "check the database in postgres.dsn" }, /* PgBouncer's */
+        { "does not exist", "check user and database in postgres.dsn" },
+        { "could not translate host name", "check the host in postgres.dsn" },
+        { "Connection refused", "check host and port in postgres.dsn" },
+    };
+    for (size_t i = 0; i < BT_COUNT_OF(remedies); i++)
+        if (strstr(message, remedies[i].says))
+            return remedies[i].remedy;
+    return "check postgres.dsn";
+}
+
+/* libpq's messages end in a line feed and may have several lines: one line is what a log wants, and at its end what to do. */
 static void remember_failure(bt_pg *pg, const char *message)
 {
+    char line[240];
     size_t size = 0;
-    for (; message[size] && size + 1 < sizeof pg->last_failure; size++)
-        pg->last_failure[size] = message[size] == '\n' ? ' ' : message[size];
-    while (size > 0 && pg->last_failure[size - 1] == ' ')
+    for (; message[size] && size + 1 < sizeof line; size++)
+        line[size] = message[size] == '\n' ? ' ' : message[size];
+    while (size > 0 && line[size - 1] == ' ')
         size--;
-    pg->last_failure[size] = 0;
+    line[size] = 0;
+    snprintf(pg->last_failure, sizeof pg->last_failure, "%s; %s", line, remedy_of(message));
+    char text[BT_TROUBLE_MAX];
+    snprintf(text, sizeof text, "cannot connect to Postgres: %.360s", pg->last_failure);
+    (void)bt_trouble_note(BT_TROUBLE_POSTGRES, text); /* whoever asked logs it */
+}
+
+/* libpq would repeat the piece that it does not understand, which may be one of the password. */
+static bool is_dsn(const char *dsn)
+{
+    char *why = NULL;
+    PQconninfoOption *options = PQconninfoParse(dsn, &why);
+    bool good = options != NULL;
+    PQconninfoFree(options);
+    PQfreemem(why);
+    return good;
 }
 
 static bool connect_finish(bt_pg *pg, PGconn *connection)
@@ -117,12 +160,17 @@ bool bt_pg_connect(bt_pg *pg, bt_err *err)
     bt_pg_drop(pg);
     if (bt_pg_now_ms() < pg->next_try_ms)
         return bt_fail(err, BT_ERR_RETRY, 0, "no connection to Postgres: %s", pg->last_failure);
+    if (!is_dsn(pg->dsn)) {
+        remember_failure(pg, "postgres.dsn cannot be read (it is not shown, as it may hold a password): write postgresql://user:password@host:port/database?sslmode=..., with what is special in it percent-encoded");
+        back_off(pg);
+        return bt_fail(err, BT_ERR_RETRY, 0, "cannot connect to Postgres: %s", pg->last_failure);
+    }
     /* What the DSN itself says comes after these and wins. */
     const char *keys[] = { "application_name", "tcp_user_timeout", "client_encoding", "dbname", NULL };
     const char *values[] = { pg->application_name, "10000", "UTF8", pg->dsn, NULL };
     PGconn *connection = PQconnectStartParams(keys, values, 1);
     if (!connect_finish(pg, connection)) {
-        if (connection && PQstatus(connection) == CONNECTION_BAD)
+        if (connection && PQstatus(connection) == CONNECTION_BAD && PQerrorMessage(connection)[0] != 0)
             remember_failure(pg, PQerrorMessage(connection));
         PQfinish(connection);
         back_off(pg);
@@ -135,5 +183,6 @@ bool bt_pg_connect(bt_pg *pg, bt_err *err)
     }
     pg->connection = connection;
     pg->backoff_ms = 0;
+    bt_trouble_over(BT_TROUBLE_POSTGRES);
     return true;
 }

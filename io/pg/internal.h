@@ -3,6 +3,7 @@
 #define BERTH_IO_PG_INTERNAL_H
 
 #include "io/pg/pg.h"
+#include "io/trouble/trouble.h"
 
 #include <libpq-fe.h>
 
@@ -22,7 +23,7 @@ struct bt_pg {
     bt_pg_transaction transaction;
     int64_t next_try_ms; /* monotonic; no connection is tried before */
     int backoff_ms;
-    char last_failure[256];
+    char last_failure[BT_TROUBLE_MAX];
 };
 
 int64_t bt_pg_now_ms(void);

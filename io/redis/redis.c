@@ -1,9 +1,9 @@
-/* The connection, its commands and its scripts, over hiredis' blocking interface with timeouts on the socket. */
+/* The connection, its commands and its scripts, over hiredis (wire.c) with timeouts on the socket. */
 #include "io/redis/internal.h"
 
 #include "core/memory.h"
+#include "io/trouble/trouble.h"
 
-#include <hiredis/hiredis.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -15,11 +15,11 @@ struct bt_redis {
     bt_redis_url url;
     int connect_timeout_ms;
     int command_timeout_ms;
-    redisContext *context; /* NULL while there is no connection */
+    bt_redis_wire wire;
     int open;              /* commands sent in a pipeline whose answers were not taken */
     int64_t next_try_ms;
     int backoff_ms;
-    char last_failure[200];
+    char last_failure[BT_TROUBLE_MAX];
 };
 
 static int64_t now_ms(void)
@@ -28,8 +28,6 @@ static int64_t now_ms(void)
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
-
-static struct timeval as_timeval(int ms) { return (struct timeval){ .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 }; }
 
 bt_redis *bt_redis_new(const bt_redis_config *config, bt_err *err)
 {
@@ -45,9 +43,7 @@ bt_redis *bt_redis_new(const bt_redis_config *config, bt_err *err)
 
 static void drop(bt_redis *redis)
 {
-    if (redis->context)
-        redisFree(redis->context);
-    redis->context = NULL;
+    bt_redis_wire_close(&redis->wire);
     redis->open = 0;
 }
 
@@ -59,12 +55,10 @@ void bt_redis_free(bt_redis *redis)
     bt_release(redis);
 }
 
-static bool fail_lost(bt_redis *redis, bt_err *err)
+static bool fail_lost(bt_redis *redis, const bt_err *why, bt_err *err)
 {
-    char why[128];
-    snprintf(why, sizeof why, "%s", redis->context->errstr);
     drop(redis);
-    return bt_fail(err, BT_ERR_UNKNOWN, 0, "no answer from Redis: %s", why);
+    return bt_fail(err, BT_ERR_UNKNOWN, 0, "no answer from Redis: %.300s", why->message);
 }
 
 /* The first word of an error reply is its class. These pass by themselves, or when a person has mended the server. */
@@ -79,13 +73,12 @@ static bool fail_reply(const redisReply *reply, bt_err *err)
 
 static bool call(bt_redis *redis, int count, const char **words, const size_t *sizes, bt_err *err)
 {
-    redisReply *reply = redisCommandArgv(redis->context, count, words, sizes);
-    bool good = reply && reply->type != REDIS_REPLY_ERROR;
-    if (!reply)
-        fail_lost(redis, err);
-    else if (!good)
-        fail_reply(reply, err);
-    freeReplyObject(reply);
+    void *answer = NULL;
+    if (!bt_redis_wire_append(&redis->wire, count, words, sizes, err) || !bt_redis_wire_reply(&redis->wire, &answer, err))
+        return false;
+    const redisReply *reply = answer;
+    bool good = reply->type != REDIS_REPLY_ERROR || fail_reply(reply, err);
+    freeReplyObject(answer);
     return good;
 }
 
@@ -102,6 +95,42 @@ static bool greet(bt_redis *redis, bt_err *err)
     return url->database == 0 || call(redis, 2, select, select_sizes, err);
 }
 
+#define NEEDS_TLS "if the server takes only TLS, redis.url begins with rediss://"
+
+/* What to do about it, by the words of Redis and OpenSSL. */
+static const char *remedy_of(const char *failure)
+{
+    static const struct {
+        const char *says, *remedy;
+    } remedies[] = {
+        { "WRONGPASS", "check the user and the password in redis.url" },
+        { "invalid password", "check the password in redis.url" },
+        { "without any password", "the server wants none: take the password out of redis.url" },
+        { "NOAUTH", "put the password into redis.url: redis://:PASSWORD@host" },
+        { "NOPERM", "give the user in redis.url the right to that command" },
+        { "verify failed", "redis.url must name the host that the certificate is made out to, and the CA that signed it: rediss://host?ssl_ca_certs=/path/ca.pem" },
+        { "file of CA certificates", "check ssl_ca_certs in redis.url" },
+        { "TLS handshake", "does the server take TLS on this port? If not, redis.url begins with redis://" },
+        { "Connection refused", "check host and port in redis.url" },
+        { "Protocol error", NEEDS_TLS },
+        { "closed the connection", NEEDS_TLS },
+        { "reset by peer", NEEDS_TLS },
+    };
+    for (size_t i = 0; i < BT_COUNT_OF(remedies); i++)
+        if (strcasestr(failure, remedies[i].says))
+            return remedies[i].remedy;
+    return "check redis.url";
+}
+
+/* Names where and why, and what to do; not the URL, which may hold a password. */
+static void remember_failure(bt_redis *redis, const char *why)
+{
+    snprintf(redis->last_failure, sizeof redis->last_failure, "%.60s:%d: %.190s; %s", redis->url.host, redis->url.port, why, remedy_of(why));
+    char text[BT_TROUBLE_MAX];
+    snprintf(text, sizeof text, "cannot connect to Redis at %.360s", redis->last_failure);
+    (void)bt_trouble_note(BT_TROUBLE_REDIS, text); /* whoever asked logs it */
+}
+
 static bool back_off(bt_redis *redis, bt_err *err)
 {
     redis->backoff_ms = redis->backoff_ms == 0 ? BACKOFF_FIRST_MS : redis->backoff_ms * 2;
@@ -109,30 +138,23 @@ static bool back_off(bt_redis *redis, bt_err *err)
         redis->backoff_ms = BACKOFF_MAX_MS;
     uint64_t spread = bt_mix64((uint64_t)now_ms() ^ (uint64_t)(uintptr_t)redis);
     redis->next_try_ms = now_ms() + redis->backoff_ms / 2 + (int64_t)(spread % (uint64_t)(redis->backoff_ms / 2 + 1));
-    return bt_fail(err, BT_ERR_RETRY, 0, "cannot connect to Redis at %s:%d: %s", redis->url.host, redis->url.port, redis->last_failure);
+    return bt_fail(err, BT_ERR_RETRY, 0, "cannot connect to Redis at %s", redis->last_failure);
 }
 
 static bool connect_if_needed(bt_redis *redis, bt_err *err)
 {
-    bt_err why;
-    if (redis->context)
+    bt_err why = { 0 };
+    if (redis->wire.context)
         return true;
     if (now_ms() < redis->next_try_ms)
-        return bt_fail(err, BT_ERR_RETRY, 0, "no connection to Redis: %s", redis->last_failure);
-    redisContext *context = redisConnectWithTimeout(redis->url.host, redis->url.port, as_timeval(redis->connect_timeout_ms));
-    if (!context || context->err || redisSetTimeout(context, as_timeval(redis->command_timeout_ms)) != REDIS_OK) {
-        snprintf(redis->last_failure, sizeof redis->last_failure, "%s", context ? context->errstr : "out of memory");
-        if (context)
-            redisFree(context);
-        return back_off(redis, err);
-    }
-    redis->context = context;
-    if (!greet(redis, &why)) {
-        snprintf(redis->last_failure, sizeof redis->last_failure, "%.190s", why.message);
+        return bt_fail(err, BT_ERR_RETRY, 0, "no connection to Redis at %s", redis->last_failure);
+    if (!bt_redis_wire_open(&redis->wire, &redis->url, redis->connect_timeout_ms, redis->command_timeout_ms, &why) || !greet(redis, &why)) {
         drop(redis);
+        remember_failure(redis, why.message);
         return back_off(redis, err);
     }
     redis->backoff_ms = 0;
+    bt_trouble_over(BT_TROUBLE_REDIS);
     return true;
 }
 
@@ -147,10 +169,11 @@ bool bt_redis_send(bt_redis *redis, const bt_str *words, size_t word_count, bt_e
         ats[i] = words[i].size ? words[i].at : "";
         sizes[i] = words[i].size;
     }
-    int appended = redisAppendCommandArgv(redis->context, (int)word_count, ats, sizes);
+    bt_err why = { 0 };
+    bool appended = bt_redis_wire_append(&redis->wire, (int)word_count, ats, sizes, &why);
     bt_release(ats);
-    if (appended != REDIS_OK)
-        return fail_lost(redis, err);
+    if (!appended)
+        return fail_lost(redis, &why, err);
     redis->open++;
     return true;
 }
@@ -158,11 +181,12 @@ bool bt_redis_send(bt_redis *redis, const bt_str *words, size_t word_count, bt_e
 bool bt_redis_receive(bt_redis *redis, bt_redis_reply *ret_reply, bt_err *err)
 {
     void *reply = NULL;
-    if (!redis->context)
+    bt_err why = { 0 };
+    if (!redis->wire.context)
         return bt_fail(err, BT_ERR_UNKNOWN, 0, "connection to Redis was lost");
     bt_assert(redis->open > 0);
-    if (redisGetReply(redis->context, &reply) != REDIS_OK || !reply)
-        return fail_lost(redis, err);
+    if (!bt_redis_wire_reply(&redis->wire, &reply, &why))
+        return fail_lost(redis, &why, err);
     redis->open--;
     *ret_reply = (bt_redis_reply){ .opaque = reply };
     return true;

@@ -3,6 +3,8 @@
  * The connection opens itself at the first command and again after it was lost; between two tries that failed it waits (20 ms
  * doubling to 2 s, with jitter), and commands fail at once meanwhile.
  *
+ * TLS (rediss://) always checks the server's certificate. Why there is no connection is noted in io/trouble, with the remedy.
+ *
  * Errors: BT_ERR_RETRY no connection, no answer in time, loading, read-only, out of memory, wrong password (a person may be mending it);
  *         BT_ERR_UNKNOWN a command was sent and its answer was lost; BT_ERR_FATAL the server calls the command wrong.
  * An error among the answers of a pipeline is an answer: see bt_redis_reply_is_error.
@@ -17,7 +19,7 @@
 typedef struct bt_redis bt_redis;
 
 typedef struct bt_redis_config {
-    const char *url;        /* redis://[[user]:password@]host[:port][/database]; copied */
+    const char *url;        /* redis://[[user]:password@]host[:port][/database]; rediss:// for TLS, then also ?ssl_ca_certs=FILE; copied */
     int connect_timeout_ms; /* 0: 2000 */
     int command_timeout_ms; /* 0: 5000 */
 } bt_redis_config;

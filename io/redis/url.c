@@ -55,31 +55,47 @@ static bool number(bt_str text, int max, int *ret_number)
     return text.size > 0 && value <= max;
 }
 
+static bool begins_with(bt_str text, bt_str with) { return text.size >= with.size && memcmp(text.at, with.at, with.size) == 0; }
+
+/* The one thing that may stand after a question mark: ssl_ca_certs=FILE, as redis-py calls it. */
+static bool take_ca_file(bt_str query, bt_redis_url *url, bt_err *err)
+{
+    static const bt_str name = { "ssl_ca_certs=", 13 };
+    if (!url->tls || !begins_with(query, name) || memchr(query.at, '&', query.size) != NULL)
+        return bt_fail(err, BT_ERR_INPUT, 0, "redis.url: after ? only ssl_ca_certs=FILE may stand, and only with rediss://");
+    return decode((bt_str){ query.at + name.size, query.size - name.size }, url->ca_file, sizeof url->ca_file) ||
+           bt_fail(err, BT_ERR_INPUT, 0, "redis.url: ssl_ca_certs is too long or not percent-encoded");
+}
+
 bool bt_redis_url_parse(bt_str text, bt_redis_url *ret_url, bt_err *err)
 {
-    static const bt_str scheme = { "redis://", 8 };
-    bt_redis_url url = { .port = 6379 };
+    static const bt_str plain = { "redis://", 8 }, secured = { "rediss://", 9 };
+    bt_redis_url url = { .port = 6379, .tls = begins_with(text, secured) };
     bt_str rest, secrets, user, host = { "", 0 };
-    if (text.size < scheme.size || !bt_str_equal((bt_str){ text.at, scheme.size }, scheme))
-        return bt_fail(err, BT_ERR_INPUT, 0, "a Redis URL begins with redis:// (TLS, rediss://, is not built in: use a tunnel)");
-    rest = (bt_str){ text.at + scheme.size, text.size - scheme.size };
+    if (!url.tls && !begins_with(text, plain))
+        return bt_fail(err, BT_ERR_INPUT, 0, "redis.url begins with redis://, or with rediss:// for TLS: redis://[[user]:password@]host[:port][/database]");
+    size_t scheme_size = url.tls ? secured.size : plain.size;
+    rest = (bt_str){ text.at + scheme_size, text.size - scheme_size };
     if (cut(&rest, '@', true, &secrets)) {
         if (!cut(&secrets, ':', false, &user))
-            return bt_fail(err, BT_ERR_INPUT, 0, "Redis URL: what comes before @ is user:password or :password");
+            return bt_fail(err, BT_ERR_INPUT, 0, "redis.url: what comes before @ is user:password or :password");
         if (!decode(user, url.user, sizeof url.user) || !decode(secrets, url.password, sizeof url.password))
-            return bt_fail(err, BT_ERR_INPUT, 0, "Redis URL: user or password is too long or not percent-encoded");
+            return bt_fail(err, BT_ERR_INPUT, 0, "redis.url: user or password is too long or not percent-encoded");
     }
+    bt_str query = rest;
+    if (cut(&query, '?', false, &rest) && !take_ca_file(query, &url, err))
+        return false;
     if (cut(&rest, '/', false, &host)) {
         if (rest.size > 0 && !number(rest, 65535, &url.database))
-            return bt_fail(err, BT_ERR_INPUT, 0, "Redis URL: the database after / is no number");
+            return bt_fail(err, BT_ERR_INPUT, 0, "redis.url: the database after / is no number");
     } else {
         host = rest;
     }
     bt_str port = host;
     if (cut(&port, ':', true, &host) && !number(port, 65535, &url.port))
-        return bt_fail(err, BT_ERR_INPUT, 0, "Redis URL: the port is no number up to 65535");
+        return bt_fail(err, BT_ERR_INPUT, 0, "redis.url: the port is no number up to 65535");
     if (host.size == 0 || !decode(host, url.host, sizeof url.host))
-        return bt_fail(err, BT_ERR_INPUT, 0, "Redis URL: no host");
+        return bt_fail(err, BT_ERR_INPUT, 0, "redis.url: no host");
     *ret_url = url;
     return true;
 }

@@ -37,7 +37,7 @@ void bt_projector_run(bt_projector *projector);
 void bt_projector_stop(bt_projector *projector);
 
 /* Any thread. False with a reason: not connected yet, a broker or sink away, a partition stopped. */
-#define BT_PROJECTOR_REASON_MAX 200
+#define BT_PROJECTOR_REASON_MAX 500
 bool bt_projector_is_ready(bt_projector *projector, char ret_reason[BT_PROJECTOR_REASON_MAX]);
 
 #endif

@@ -70,7 +70,7 @@ void bt_watch_failed(bt_watch *watch, const char *what, const bt_err *err, int64
     bt_counter_inc(watch->failures);
     pthread_mutex_lock(&watch->lock);
     watch->running = false;
-    snprintf(watch->reason, sizeof watch->reason, "%s: %.150s", what, err->message);
+    snprintf(watch->reason, sizeof watch->reason, "%s: %.460s", what, err->message);
     pthread_mutex_unlock(&watch->lock);
     watch->untold_count++;
     if (watch->told_at_us != 0 && now_us - watch->told_at_us < TELL_EVERY_US)
@@ -85,7 +85,7 @@ void bt_watch_stopped(bt_watch *watch, int32_t partition, const char *reason)
     bt_log_error("projection.partition_stopped", F_STR("model", watch->model), F_I64("partition", partition), F_STR("reason", reason));
     bt_gauge_set(watch->partitions[partition].stopped, 1);
     pthread_mutex_lock(&watch->lock);
-    snprintf(watch->stopped, sizeof watch->stopped, "partition %d is stopped: %.150s", partition, reason);
+    snprintf(watch->stopped, sizeof watch->stopped, "partition %d is stopped: %.460s", partition, reason);
     pthread_mutex_unlock(&watch->lock);
 }
 
@@ -93,7 +93,7 @@ void bt_watch_goes_on(bt_watch *watch, int32_t partition, const char *other_reas
 {
     bt_gauge_set(watch->partitions[partition].stopped, 0);
     pthread_mutex_lock(&watch->lock);
-    snprintf(watch->stopped, sizeof watch->stopped, "%.180s", other_reason);
+    snprintf(watch->stopped, sizeof watch->stopped, "%.480s", other_reason);
     pthread_mutex_unlock(&watch->lock);
 }
 

@@ -118,7 +118,7 @@ def rule_third_party_headers_stay_under_io(tree):
 def rule_one_library_a_folder_under_io(tree):
     homes = {
         "librdkafka/": "io/kafka/", "libpq-fe.h": "io/pg/", "postgresql/": "io/pg/", "hiredis/": "io/redis/", "jansson.h": "io/json/",
-        "civetweb.h": "io/http/", "event2/": "io/http/", "curl/": "io/http/",
+        "openssl/": "io/tls/", "civetweb.h": "io/http/", "event2/": "io/http/", "curl/": "io/http/",
     }  # fmt: skip
     for name, line, _, header in includes(tree):
         for library, home in homes.items():
