@@ -423,6 +423,7 @@ void owner_pump(bt_owner *owner)
 
 void owner_start_fetches(bt_owner *owner)
 {
+    owner_send_probe(owner);
     while (owner->fetch_count < owner->config.fetches_max && !bt_list_is_empty(&owner->fetch_queue)) {
         bt_waiter *waiter = bt_waiter_of_place(owner->fetch_queue.next);
         bt_list_remove(&waiter->place);

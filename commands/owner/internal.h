@@ -3,6 +3,7 @@
  *   owner.c    inputs, answers, phases, the timer     decide.c   commands, deadlines, barriers -> records in flight
  *   prove.c    reports, records -> proofs, folding    recover.c  restore, takeover, dropped pipelines, settling
  *   loss.c     the way out of READ_ONLY               snapshot.c save, load, digest
+ *   probe.c    is an older head still in the log?
  *   keys, streams, waiting, pipeline, slab: containers */
 #ifndef BERTH_COMMANDS_OWNER_INTERNAL_H
 #define BERTH_COMMANDS_OWNER_INTERNAL_H
@@ -31,6 +32,7 @@ typedef struct mark {
     int64_t offset, height; /* height counts it */
     bt_id id;
 } mark;
+#define PROBES_MAX 8 /* silences with heads that nobody could read back yet; past that, the first of them are what is looked at */
 #define MARKS 256 /* claims about what is older are not checked */
 
 /* The last valid OwnerTookOver. */
@@ -96,6 +98,12 @@ struct bt_owner {
     wish wish;
     bool searching;        /* READ_ONLY: the log is searched for a record that lets it go on */
     bt_loss_search search;
+    mark probes[PROBES_MAX]; /* heads that are to be read back by their offsets, one after the other */
+    size_t probe_count;
+    uint64_t probe_request; /* while the first is being read; 0: it is not */
+    int64_t probe_after;    /* on the timer, as what follows: not asked before */
+    int64_t stirred;        /* when a record was last read or proved */
+    int64_t doubted;        /* when a void record last was a reason to look */
 
     /* Waiting. */
     bt_waiting waiting;
@@ -164,6 +172,14 @@ void owner_search_records(bt_owner *owner, const bt_record *records, size_t reco
 void owner_note_loss(bt_owner *owner, const struct log_loss_accepted *event);
 /* A claim of what was proved in records that were given up since proves nothing against the log as it is. */
 bool owner_claim_is_given_up(const bt_owner *owner, const struct log_owner_took_over *claim);
+
+/* probe.c */
+void owner_stir(bt_owner *owner);                   /* a record is about to be folded or proved */
+void owner_doubt(bt_owner *owner, bt_id parent);    /* a void record names this parent */
+void owner_send_probe(bt_owner *owner);             /* if one is due and there is room */
+bool owner_probe_fetched(bt_owner *owner, uint64_t request, const bt_record *record); /* false: it was asked for something else */
+void owner_forget_probes(bt_owner *owner);
+int64_t owner_probe_due(const bt_owner *owner);     /* on the timer; INT64_MAX: none */
 
 /* snapshot.c */
 void owner_forget_proved(bt_owner *owner); /* as fresh as a new one; nothing may be in flight or open */

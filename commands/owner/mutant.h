@@ -24,6 +24,7 @@ enum {
     MUTANT_LOST_SUFFIX_IGNORED,       /* a log that ends before what was proved is folded again from its start */
     MUTANT_OLD_ACCEPTANCE,            /* any acceptance that the log holds is taken for one of this loss */
     MUTANT_ACCEPTED_NOT_FORGOTTEN,    /* after an accepted loss the log is folded on top of the state that held what was lost */
+    MUTANT_HEAD_NOT_PROBED,           /* nobody looks whether the head of before a silence still stands */
     MUTANT_END,
 };
 

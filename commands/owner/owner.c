@@ -56,6 +56,7 @@ static void fill_defaults(bt_owner_config *config)
     DEFAULT(barrier_after_us, BT_OWNER_BARRIER_AFTER_US);
     DEFAULT(barrier_every_us, BT_OWNER_BARRIER_EVERY_US);
     DEFAULT(give_way_us, 250 * 1000);
+    DEFAULT(probe_after_us, 1000 * 1000);
     DEFAULT(keys_max, BT_OWNER_KEYS_MAX);
     DEFAULT(keys_ttl_us, BT_OWNER_KEYS_TTL_US);
 #undef DEFAULT
@@ -71,7 +72,7 @@ bt_owner *bt_owner_new(const bt_owner_config *config, const bt_owner_outputs *ou
     owner->schemas = bt_schemas.digest;
     owner->last_valid_offset = -1;
     owner->end_target = -1;
-    owner->last_barrier = owner->gave_way = INT64_MIN / 2;
+    owner->last_barrier = owner->gave_way = owner->doubted = INT64_MIN / 2;
     bt_keys_init(&owner->keys, owner->config.keys_max, owner->config.keys_ttl_us);
     bt_streams_init(&owner->streams, config->decider);
     owner->undo = bt_undo_new();
@@ -286,6 +287,8 @@ void bt_owner_on_tick(bt_owner *owner, int64_t now_us)
     if (appending && first != NULL && owner->timer - first->sent >= owner->config.append_timeout_us)
         owner_recover(owner);
     owner_recover_tick(owner);
+    if (owner_probe_due(owner) <= owner->timer)
+        owner_send_probe(owner);
     bt_streams_sweep(&owner->streams, SWEEP_PER_TICK, owner->proved.time_us);
     owner_pump(owner);
 }
@@ -320,6 +323,7 @@ static int64_t next_on_timer(const bt_owner *owner)
         next = earlier(next, owner->end_after);
     if (owner->unreadable)
         next = earlier(next, owner->unreadable_at + ASK_AGAIN_US);
+    next = earlier(next, owner_probe_due(owner));
     if (owner->phase == BT_OWNER_OWNING && owner->gives_way_until > owner->timer)
         next = earlier(next, owner->gives_way_until);
     return next;

@@ -95,7 +95,7 @@ typedef struct bt_owner_outputs {
     /* Ask the broker for the partition's end (high watermark); answer with bt_owner_on_log_end(request). A newer request
      * replaces an older one. */
     void (*ask_end)(void *context, uint64_t request);
-    /* Read the one record at this offset, for a repeat's answer; answer with bt_owner_on_fetched(request), each once, also after a
+    /* Read the one record at this offset, for a repeat's answer or to see that it is still there; answer with bt_owner_on_fetched(request), each once, also after a
      * revocation. At most config.fetches_max are outstanding. */
     void (*fetch_one)(void *context, uint64_t request, int64_t offset);
     /* token is what bt_owner_on_command was given; each is answered exactly once. */
@@ -124,6 +124,7 @@ typedef struct bt_owner_config {
     int64_t append_timeout_us;     /* without a report or a record read back for so long, the pipeline is dropped [12 s] */
     int64_t command_timeout_us;    /* a client waits no longer: UNAVAILABLE; the pipeline is not dropped for it [30 s] */
     int64_t barrier_after_us, barrier_every_us;
+    int64_t probe_after_us;        /* the first record after so long without one: the head of before is read back (probe.c); the pace of tries [1 s] */
     int64_t give_way_us;           /* held back at most so long, once each second at most, for another node's takeover [250 ms] */
     int64_t keys_max, keys_ttl_us; /* [BT_OWNER_KEYS_MAX, BT_OWNER_KEYS_TTL_US] */
 } bt_owner_config;
@@ -201,6 +202,7 @@ typedef struct bt_owner_stats {
     uint64_t settled;        /* attempts found to be void for good */
     uint64_t key_hits;       /* commands whose key was remembered or in flight */
     uint64_t redecided, jumps, compared;
+    uint64_t probes;         /* heads of before a silence that were asked for again */
     uint64_t losses_accepted; /* times that all was forgotten and folded anew, as the log said so */
 } bt_owner_stats;
 void bt_owner_stats_of(const bt_owner *owner, bt_owner_stats *ret_stats);

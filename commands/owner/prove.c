@@ -125,6 +125,7 @@ static void prove_first_by_report(bt_owner *owner)
 {
     const bt_flight *first = bt_pipeline_first(&owner->pipeline);
     int64_t offset = owner->proved.next_offset;
+    owner_stir(owner);
     if (MUTANT(HEAD_BEFORE_PROOF) && first->offset > offset)
         offset = first->offset;
     owner->proved.next_offset = offset + 1;
@@ -402,7 +403,10 @@ static void mutant_settle_void(bt_owner *owner, const bt_record *record)
 static void fold_record(bt_owner *owner, const bt_record *record)
 {
     bt_id id;
+    owner_stir(owner);
     if (!is_valid(owner, record, &id)) {
+        if (record->key.at != NULL && record->value.size >= BT_WIRE_VALUE_MIN)
+            owner_doubt(owner, bt_record_parent(record->value));
         if (MUTANT(VOID_COPY_SETTLES))
             mutant_settle_void(owner, record);
         check_void_takeover(owner, record);
@@ -525,6 +529,10 @@ void bt_owner_on_fetched(bt_owner *owner, uint64_t request, const bt_record *rec
 {
     owner_clock(owner, now_us);
     owner->fetch_count--; /* also when nobody waits for it any more: it was outstanding all the time */
+    if (owner_probe_fetched(owner, request, record)) {
+        owner_start_fetches(owner);
+        return;
+    }
     bt_waiter *waiter = take_fetching(owner, request);
     owner_start_fetches(owner);
     if (waiter == NULL)

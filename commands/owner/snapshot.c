@@ -228,6 +228,7 @@ void owner_forget_proved(bt_owner *owner)
     owner->log_version = owner->log_version_hoped = 0;
     owner->routed = (routing){ .node_size = 0 };
     owner->loss = (bt_loss){ 0 };
+    owner_forget_probes(owner);
 }
 
 bool bt_owner_load(bt_owner *owner, bt_bytes saved, bt_err *err)

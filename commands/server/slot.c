@@ -106,6 +106,7 @@ static void register_metrics(bt_slot *slot)
     to->height = bt_metrics_gauge(m, "berth_partition_height", "Valid records proved", labels);
     to->void_records = bt_metrics_gauge(m, "berth_partition_void_records", "Void records met", labels);
     to->next_offset = bt_metrics_gauge(m, "berth_partition_next_offset", "Offset after the last record that is proved", labels);
+    to->log_time_s = bt_metrics_gauge(m, "berth_partition_log_time_seconds", "Log time of what is proved, rounded up, since 1970", labels);
     to->read_offset = bt_metrics_gauge(m, "berth_partition_read_offset", "Offset up to which the tail was read back and compared", labels);
     to->waiting = bt_metrics_gauge(m, "berth_partition_waiting_commands", "Commands not yet answered", labels);
     to->in_flight = bt_metrics_gauge(m, "berth_partition_in_flight_records", "Records appended and not proved", labels);
@@ -322,6 +323,7 @@ void bt_slot_tell_metrics(bt_slot *slot)
     bt_gauge_set(m->void_records, s.proved.void_count);
     bt_gauge_set(m->next_offset, s.proved.next_offset);
     bt_gauge_set(m->read_offset, s.read_offset);
+    bt_gauge_set(m->log_time_s, (s.proved.time_us + 999999) / 1000000);
     bt_gauge_set(m->waiting, (int64_t)s.waiting_count);
     bt_gauge_set(m->in_flight, (int64_t)s.in_flight_count);
     bt_gauge_set(m->open_attempts, (int64_t)s.open_count);

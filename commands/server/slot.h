@@ -19,7 +19,7 @@
 #define YIELD_FOR_US INT64_C(1000000) /* and up to as much again, by chance, so that two nodes do not duel in step */
 
 typedef struct bt_slot_metrics {
-    bt_gauge *phase, *height, *void_records, *next_offset, *read_offset, *waiting, *in_flight, *streams, *stopped_streams, *keys, *keys_horizon_s, *open_attempts, *clock_behind_s;
+    bt_gauge *phase, *height, *void_records, *next_offset, *read_offset, *log_time_s, *waiting, *in_flight, *streams, *stopped_streams, *keys, *keys_horizon_s, *open_attempts, *clock_behind_s;
     bt_counter *appends, *barriers, *drops, *takeovers, *yields, *gave_way, *key_hits, *settled, *foreign_valid, *gaps;
 } bt_slot_metrics;
 

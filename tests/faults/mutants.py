@@ -33,6 +33,7 @@ NOT_HERE = {
     "lost_suffix_ignored": "shows only when Kafka loses acknowledged records: the simulation and the negative phase",
     "old_acceptance": "shows only after berth log accept-loss: the simulation",
     "accepted_not_forgotten": "shows only after berth log accept-loss: the simulation",
+    "head_not_probed": "shows only when a log that lost records grows past them before anybody looks: the simulation",
     "void_copy_settles": "shows only when a copy of a record lands before its parent does, and a node has one append under way at a time, in order: the simulation",
     "resend_confirms": "shows only when a leader is cut off within the milliseconds in which its followers have a record and it does not know so yet: the simulation",
 }

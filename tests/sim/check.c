@@ -257,7 +257,7 @@ static void check_noticed(sim_world *world, const sim_reading *log)
 {
     for (int32_t i = 0; i < world->node_count; i++) {
         bt_owner_phase phase = bt_owner_phase_of(world->nodes[i].owner);
-        if (world->lost && world->nodes[i].knew_the_lost && world->nodes[i].saw_low_end && !head_is_back(world, &world->nodes[i]) &&
+        if (world->lost && world->nodes[i].knew_the_lost && !head_is_back(world, &world->nodes[i]) &&
             phase == BT_OWNER_OWNING)
             world_violates(world, "n%d had proved records that were lost, and goes on as %s", i, bt_owner_phase_name(phase));
     }

@@ -26,6 +26,7 @@ static const char *const mutant_names[MUTANT_END] = {
     [MUTANT_JUMP_IGNORED] = "jump_ignored",
     [MUTANT_LOST_SUFFIX_IGNORED] = "lost_suffix_ignored",
     [MUTANT_OLD_ACCEPTANCE] = "old_acceptance", [MUTANT_ACCEPTED_NOT_FORGOTTEN] = "accepted_not_forgotten",
+    [MUTANT_HEAD_NOT_PROBED] = "head_not_probed",
 };
 
 static bool choose_mutant(const char *name)
@@ -98,7 +99,7 @@ static void add(sim_counts *to, const sim_counts *from)
     X(runs) X(steps) X(accepted) X(refused) X(repeated) X(takeovers) X(yields) X(gave_way) X(warm) X(cold) X(voids) X(gaps) X(settled) X(barriers) X(key_hits) X(drops) \
     X(resends) X(deadlines) \
     X(by_report) X(by_reading) X(truncations) X(snapshots) X(torn) X(jumps) X(rejected) X(lies) X(losses) X(read_only) X(acceptances) X(short_acceptances) \
-    X(losses_accepted)
+    X(losses_accepted) X(probes)
 
 static void print_counts(const sim_counts *counts)
 {

@@ -220,6 +220,7 @@ void node_count(sim_node *self)
     to->yields += stats.yields;
     to->gave_way += stats.gave_way;
     to->jumps += stats.jumps;
+    to->probes += stats.probes;
 }
 
 /* ---- inputs ---- */
@@ -259,10 +260,6 @@ void node_answer_end(sim_node *self)
     self->end_request = 0;
     if (!self->world->quiet && percent(self->world, 15))
         return;
-    bt_owner_stats stats;
-    bt_owner_stats_of(self->owner, &stats);
-    bool unmoved = self->knew_the_lost && stats.proved.next_offset == self->position_at_loss;
-    self->saw_low_end = self->saw_low_end || (unmoved && self->end_value < self->position_at_loss);
     bt_owner_on_log_end(self->owner, request, self->end_value, node_now(self));
 }
 

@@ -26,7 +26,7 @@ static bool is_noticed(const sim_world *world, const bt_id *heads)
     return any;
 }
 
-/* Who proved lost records and was shown nothing of the loss goes on upon them, and cannot know; the others' alarms tell the operator, who restarts it. */
+/* Who proved lost records, and only follows a log in which nothing happens any more, has nothing to notice it by; the others' alarms tell the operator, who restarts it. */
 static void restart_unaware(sim_world *world, const bt_id *heads)
 {
     enum { PATIENCE = 15000 };

@@ -21,6 +21,8 @@ void world_violates(sim_world *world, const char *format, ...)
     world_note(world, "VIOLATION %s", world->violation);
 }
 
+#define SILENCE_US 5000
+
 static sim_node *some_node(sim_world *world) { return &world->nodes[up_to(world, world->node_count - 1)]; }
 
 void world_begin(sim_world *world, uint64_t seed, bool verbose)
@@ -37,7 +39,7 @@ void world_begin(sim_world *world, uint64_t seed, bool verbose)
         .registry = BT_STR("berth"), .partition_count = 1,
         .waiting_max = 40, .batch_max = (int32_t)(1 + up_to(world, 6)), .batches_in_flight_max = (int32_t)(1 + up_to(world, 3)),
         .crowd_min = 2, .gather_us = one_in(world, 2) ? 500 : 0,
-        .redecide_max = one_in(world, 2) ? 1 : 5, .fetches_max = 2, .give_way_us = 2000, .append_timeout_us = 60000, .command_timeout_us = one_in(world,
+        .redecide_max = one_in(world, 2) ? 1 : 5, .fetches_max = 2, .give_way_us = 2000, .probe_after_us = SILENCE_US, .append_timeout_us = 60000, .command_timeout_us = one_in(world,
         2) ? 50000 : 60000000,
         .keys_max = small_horizon ? 6 : 1000 };
     for (int32_t i = 0; i < world->node_count; i++) {
@@ -207,7 +209,6 @@ static void note_what_it_knew(const sim_world *world, sim_node *node, int64_t he
     bt_owner_stats stats;
     bt_owner_stats_of(node->owner, &stats);
     node->knew_the_lost = stats.proved.height > height_left;
-    node->position_at_loss = stats.proved.next_offset;
     node->head_at_loss = stats.proved.head;
     node->head_offset_at_loss = stats.proved.next_offset - 1;
     while (node->head_offset_at_loss > 0 && !bt_id_equal(world->log[node->head_offset_at_loss]->id, stats.proved.head))
@@ -231,6 +232,7 @@ static void lose_suffix(sim_world *world)
     }
     world->high_watermark = to;
     cut(world, to);
+    world->now_us += SILENCE_US; /* brokers that lose records are down for a while, or an election takes its time */
 }
 
 static void leader_changes(sim_world *world)
@@ -299,7 +301,7 @@ void world_restart(sim_world *world, sim_node *node)
 {
     world_note(world, "n%d crashes", node->index);
     node_stop(node);
-    node->knew_the_lost = node->saw_low_end = node->knew_the_lie = false;
+    node->knew_the_lost = node->knew_the_lie = false;
     node_start(world, node);
     if (one_in(world, 3))
         bt_owner_on_follow(node->owner, true, node_now(node));
@@ -317,7 +319,7 @@ static void assign(sim_world *world, sim_node *node)
         return;
     }
     node_stop(node);
-    node->knew_the_lost = node->saw_low_end = node->knew_the_lie = false;
+    node->knew_the_lost = node->knew_the_lie = false;
     node_start(world, node);
     bt_owner_on_assigned(node->owner, node_now(node));
     world->counts.cold++;

@@ -66,10 +66,9 @@ typedef struct sim_node {
     bool read_only;      /* it said so: an alarm of the log's */
     bool skipped;        /* its last read left a record out */
     bool knew_the_lie;   /* it was told the false report, and still runs */
-    bool knew_the_lost;  /* it had proved a valid record that was cut off on purpose, */
-    int64_t position_at_loss, head_offset_at_loss;
+    bool knew_the_lost;  /* it had proved a valid record that was cut off on purpose: once it owns again, it must know */
+    int64_t head_offset_at_loss;
     bt_id head_at_loss;
-    bool saw_low_end;    /* and was shown an end before it: from then on it must know */
 } sim_node;
 
 typedef enum outcome {
@@ -96,7 +95,7 @@ typedef struct sim_call {
 typedef struct sim_counts {
     uint64_t runs, steps, takeovers, voids, gaps, settled, barriers, key_hits, drops, truncations, snapshots, read_only, deadlines, resends,
         by_report, by_reading,
-        yields, gave_way, warm, cold, accepted, refused, repeated, lies, losses, lost_calls, jumps, rejected, torn, acceptances, short_acceptances, losses_accepted;
+        yields, gave_way, warm, cold, accepted, refused, repeated, lies, losses, lost_calls, jumps, rejected, torn, acceptances, short_acceptances, losses_accepted, probes;
 } sim_counts;
 
 typedef enum operator_does {

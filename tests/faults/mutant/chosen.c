@@ -35,6 +35,7 @@ static const struct {
     { "lost_suffix_ignored", MUTANT_LOST_SUFFIX_IGNORED },
     { "old_acceptance", MUTANT_OLD_ACCEPTANCE },
     { "accepted_not_forgotten", MUTANT_ACCEPTED_NOT_FORGOTTEN },
+    { "head_not_probed", MUTANT_HEAD_NOT_PROBED },
 #else
     { "projector_no_parent_check", BT_PROJECTOR_NO_PARENT_CHECK },
     { "projector_drops_a_batch", BT_PROJECTOR_DROPS_A_BATCH },

@@ -140,6 +140,108 @@ static void an_owner_that_was_revoked_meanwhile__goes_idle(void **state)
     stage_own(self);
 }
 
+/* ---- a log that was cut back and has grown past what was lost before this owner looked ---- */
+
+/* The last record is gone; somebody else's stand where it stood and behind it, and time has gone by. */
+static void given_grown_again(stage *self, int64_t grown)
+{
+    self->log_count--;
+    for (int64_t i = 0; i < grown; i++) {
+        struct log_barrier event = { .nonce = stage_key(i == 0 ? "b0" : "b1") };
+        stage_foreign(self, stage_fold(self).head, 9, BT_STR("@log"), (bt_event){ &log_barrier_message, &event });
+    }
+    stage_pass(self, 2000000);
+    THEN_PHASE(self, BT_OWNER_OWNING);
+}
+
+static void a_log_that_was_cut_and_has_grown_again__is_noticed_by_the_first_record_that_is_read(void **state)
+{
+    stage *self = *state;
+    given_grown_again(self, 2);
+    stage_deliver(self);
+    assert_int_equal(self->fetch_offset, stage_stats(self).proved.next_offset - 2); /* the head's, behind which a void record was read */
+    THEN_PHASE(self, BT_OWNER_OWNING);
+    stage_answer_fetch(self);
+    THEN_PHASE(self, BT_OWNER_READ_ONLY);
+    assert_string_equal(self->alarm, "log.lost");
+}
+
+static void a_log_that_was_cut_and_has_grown_again__is_noticed_by_the_first_record_of_its_own(void **state)
+{
+    stage *self = *state;
+    given_grown_again(self, 1);
+    stage_call_now(self, TOY_HOLD, "t", 3, "k5");
+    stage_decide(self);
+    stage_land_and_report_all(self); /* where it follows what was proved: nothing that is read from here on shows it */
+    stage_answer_fetch(self);
+    THEN_PHASE(self, BT_OWNER_READ_ONLY);
+}
+
+static void a_silence__costs_one_record_that_is_read_again_and_a_busy_log_none(void **state)
+{
+    stage *self = *state;
+    size_t asked = self->fetches_asked;
+    stage_call_now(self, TOY_HOLD, "t", 3, "k5");
+    stage_settle(self);
+    assert_int_equal(self->fetches_asked, asked);
+    stage_pass(self, 2000000);
+    stage_call_now(self, TOY_HOLD, "t", 4, "k6");
+    stage_settle(self);
+    stage_call_now(self, TOY_HOLD, "t", 5, "k7");
+    stage_settle(self);
+    assert_int_equal(self->fetches_asked, asked + 1);
+    THEN_PHASE(self, BT_OWNER_OWNING);
+}
+
+static void a_head_that_could_not_be_read_back__is_asked_for_again(void **state)
+{
+    stage *self = *state;
+    given_grown_again(self, 2);
+    stage_deliver(self);
+    uint64_t request = self->fetch_request;
+    size_t asked = self->fetches_asked;
+    bt_owner_on_fetched(self->owner, request, NULL, self->now_us);
+    THEN_PHASE(self, BT_OWNER_OWNING);
+    assert_int_equal(self->fetches_asked, asked);
+    assert_true(bt_owner_next_tick_us(self->owner) <= self->now_us + 1000000);
+    stage_pass(self, 1000000);
+    assert_int_equal(self->fetches_asked, asked + 1);
+    stage_answer_fetch(self);
+    THEN_PHASE(self, BT_OWNER_READ_ONLY);
+}
+
+static void a_void_record_of_an_unknown_parent__is_a_reason_to_look_without_a_silence(void **state)
+{
+    stage *self = *state;
+    size_t asked = self->fetches_asked;
+    struct log_barrier event = { .nonce = stage_key("b0") };
+    stage_foreign(self, stage_key("nobody's"), 9, BT_STR("@log"), (bt_event){ &log_barrier_message, &event });
+    stage_settle(self);
+    assert_int_equal(self->fetches_asked, asked + 1);
+    stage_foreign(self, stage_key("nobody's"), 9, BT_STR("@log"), (bt_event){ &log_barrier_message, &event });
+    stage_settle(self);
+    assert_int_equal(self->fetches_asked, asked + 1); /* once a second at most */
+    THEN_PHASE(self, BT_OWNER_OWNING);
+}
+
+/* ---- another log, another loss ---- */
+
+static void an_acceptance_that_hides_a_deeper_loss__changes_nothing(void **state)
+{
+    stage *self = *state;
+    bt_forward remembered = given_a_loss(self, 2);
+    for (int i = 0; i < 2; i++) { /* somebody went on from the cut without a word, and the operator gives up the last of it alone */
+        struct log_barrier event = { .nonce = stage_key(i == 0 ? "b0" : "b1") };
+        stage_foreign(self, stage_fold(self).head, 9, BT_STR("@log"), (bt_event){ &log_barrier_message, &event });
+    }
+    accept_loss(self, remembered.next_offset - 1, remembered.next_offset);
+    stage_settle(self);
+    THEN_PHASE(self, BT_OWNER_READ_ONLY);
+    accept_loss(self, remembered.next_offset - 2, remembered.next_offset);
+    stage_settle(self);
+    THEN_PHASE(self, BT_OWNER_OWNING);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, given_a_log, end_of_stage)
@@ -147,6 +249,12 @@ int main(void)
         TEST(a_lost_suffix__accepted_on_the_record__is_forgotten_and_the_log_folded_anew),
         TEST(an_acceptance_of_less_than_was_proved__changes_nothing),
         TEST(an_acceptance_of_records_behind_a_deeper_loss__changes_nothing),
+        TEST(an_acceptance_that_hides_a_deeper_loss__changes_nothing),
+        TEST(a_log_that_was_cut_and_has_grown_again__is_noticed_by_the_first_record_that_is_read),
+        TEST(a_log_that_was_cut_and_has_grown_again__is_noticed_by_the_first_record_of_its_own),
+        TEST(a_silence__costs_one_record_that_is_read_again_and_a_busy_log_none),
+        TEST(a_head_that_could_not_be_read_back__is_asked_for_again),
+        TEST(a_void_record_of_an_unknown_parent__is_a_reason_to_look_without_a_silence),
         TEST(a_second_loss__is_not_covered_by_the_acceptance_of_the_first),
         TEST(a_late_claim_of_the_lost_lineage__stops_nobody),
         TEST(a_snapshot_of_the_lost_suffix__is_given_up_too),

@@ -56,7 +56,8 @@ typedef struct accepting {
     int64_t differs_at;         /* the first offset whose record is not the one that Postgres had read there; -1: none */
     int64_t accepted_offset;    /* where the last acceptance of these offsets stands; -1: nowhere */
     int64_t accepted_from, accepted_to;
-    int64_t claimed_to;         /* the farthest that a void OwnerTookOver had proved beyond its own place: its writer knew what was lost */
+    int64_t claimed_to;         /* the farthest that a void OwnerTookOver had proved beyond its own place: its writer knew what was lost, */
+    int64_t claimed_time_us;    /* and the latest time of those */
     bt_id own;                  /* of the record that was appended last */
     int64_t own_offset;         /* where it is valid; -1: nowhere */
     int64_t from, to, time_us, filled;
@@ -89,9 +90,13 @@ static void note_claim(accepting *self, const bt_record *record)
     bt_arena_reset(&self->arena);
     if (!bt_event_decode(record->value, &self->arena, &event, NULL) || event.type != &log_owner_took_over_message)
         return;
-    int64_t proved = ((const struct log_owner_took_over *)event.data)->proved_offset;
-    if (proved > record->offset && proved > self->claimed_to)
-        self->claimed_to = proved;
+    const struct log_owner_took_over *claim = event.data;
+    if (claim->proved_offset <= record->offset)
+        return;
+    if (claim->proved_offset > self->claimed_to)
+        self->claimed_to = claim->proved_offset;
+    if (claim->meta.time > self->claimed_time_us)
+        self->claimed_time_us = claim->meta.time;
 }
 
 static void take(accepting *self, const bt_record *record, bt_forward_verdict verdict, bt_id id)
@@ -295,6 +300,17 @@ static bool read_on(accepting *self, bt_err *err)
     return self->at.next_offset >= end || bt_fail(err, BT_ERR_RETRY, 0, "the log cannot be read to its end, offset %lld", (long long)end);
 }
 
+static int64_t later(int64_t time_us, int64_t than_us) { return time_us > than_us ? time_us : than_us + 1; }
+
+/* Later than the log, so that none has the time of one before it though this clock stands behind, and than all that is known of the lost records. */
+static int64_t time_of_acceptance(const accepting *self)
+{
+    int64_t time_us = later(later(bt_clock_realtime_us(), self->at.time_us), self->claimed_time_us);
+    for (size_t i = 0; i < self->known.count; i++)
+        time_us = later(time_us, self->known.of[i].at.time_us);
+    return time_us;
+}
+
 static struct log_loss_accepted decide(accepting *self, bt_str actor)
 {
     const memory *most = farthest(self);
@@ -304,12 +320,7 @@ static struct log_loss_accepted decide(accepting *self, bt_str actor)
         event.lost_head = most->at.head;
         event.lost_height = most->at.height;
     }
-    event.meta = (bt_meta){ .parent = self->at.head, .version = self->log_version + 1, .time = bt_clock_realtime_us(), .actor = actor };
-    if (event.meta.time < self->at.time_us)
-        event.meta.time = self->at.time_us;
-    for (size_t i = 0; i < self->known.count; i++) /* later than all that is known of the lost records */
-        if (event.meta.time <= self->known.of[i].at.time_us)
-            event.meta.time = self->known.of[i].at.time_us + 1;
+    event.meta = (bt_meta){ .parent = self->at.head, .version = self->log_version + 1, .time = time_of_acceptance(self), .actor = actor };
     return event;
 }
 

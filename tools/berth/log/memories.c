@@ -116,6 +116,7 @@ static bool ask_node(const memories_sources *sources, const char *address, memor
         if (good) {
             memory *self = add(known, "node %s", address);
             self->at.next_offset = next_offset;
+            self->at.time_us = metric_of(text, "berth_partition_log_time_seconds", sources) * 1000000; /* below zero: an older node, which does not tell */
             self->decides = phase == PHASE_OWNING || phase == PHASE_RECOVERING;
         }
     }

@@ -13,7 +13,7 @@
 
 typedef struct memory {
     char name[MEMORY_NAME_MAX]; /* postgres, redis, node 127.0.0.1:18091 */
-    bt_forward at;              /* of a node: next_offset alone, with height 0 */
+    bt_forward at;              /* of a node: next_offset and time_us alone, with height 0 */
     bool decides;               /* a node that would take commands on it: it has noticed nothing */
 } memory;
 
