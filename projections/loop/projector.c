@@ -20,6 +20,7 @@
 #define PROOF_EVERY_US INT64_C(10000000)
 #define LOSS_SURE_US INT64_C(20000000) /* a loss is believed when leaders have told it for so long, */
 #define LOSS_SURE_TIMES 8              /* and so often */
+#define STILL_TIMES 5          /* questions for the end (END_EVERY_US) between which nothing came, though the log goes on */
 #define DOUBT_RETRY_US INT64_C(500000)
 #define BATCH_AGE_MAX_US INT64_C(100000)
 
@@ -38,6 +39,8 @@ typedef struct partition {
     bt_acceptance_verdict accepted;
     bt_loss_known known[BT_LOSS_KNOWN_MAX]; /* stopped: what the cursor had seen of what is stored */
     size_t known_count;
+    int64_t still_at; /* next_offset when the end was asked for last, */
+    int still_times;  /* and how often in a row it was the same and the log went on */
     doubt end_doubt, read_doubt; /* of where the partition ends, and of what stands at our position */
     int64_t search_again_us;
     int64_t read_again_us;       /* when to try our position again; 0: it is being read */
@@ -152,6 +155,20 @@ static bool is_sure_of_loss(bt_projector *projector, int32_t index, doubt *of)
     return of->times >= LOSS_SURE_TIMES && now_us - of->since_us >= LOSS_SURE_US;
 }
 
+/* Should the client library's reading fall asleep, nothing else would tell: when the log goes on and we do not, it is started again. */
+static void look_whether_still(bt_projector *projector, int32_t index, int64_t read_to, int64_t end_offset)
+{
+    partition *part = &projector->partitions[index];
+    bool still = end_offset > read_to && part->cursor.at.forward.next_offset == read_to && part->read_again_us == 0;
+    part->still_times = !still ? 0 : part->still_at == read_to ? part->still_times + 1 : 1;
+    part->still_at = read_to;
+    if (part->still_times < STILL_TIMES)
+        return;
+    part->still_times = 0;
+    part->wants_seek = true;
+    bt_log_warn("projection.reads_again", F_STR("model", projector->options.model), F_I64("partition", index), F_I64("next_offset", read_to), F_I64("end_offset", end_offset));
+}
+
 static void on_end(void *context, int32_t index, uint64_t request, int64_t end_offset)
 {
     bt_projector *projector = context;
@@ -160,6 +177,7 @@ static void on_end(void *context, int32_t index, uint64_t request, int64_t end_o
     bt_watch_end(&projector->watch, index, end_offset, part->cursor.at.forward.next_offset);
     if (end_offset < 0 || part->cursor.stopped[0])
         return;
+    look_whether_still(projector, index, read_to, end_offset);
     if (!bt_cursor_end_contradicts(read_to, end_offset))
         part->end_doubt.times = 0;
     else if (is_sure_of_loss(projector, index, &part->end_doubt))

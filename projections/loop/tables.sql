@@ -26,8 +26,10 @@ CREATE TABLE IF NOT EXISTS berth.positions (
     log_time    timestamptz NOT NULL,  -- running maximum of meta.time over valid records; 1970-01-01 at the start
     stopped     text,                  -- why this partition is not read any further (a lost suffix, a contradiction); NULL: it is read
     updated_at  timestamptz NOT NULL,
+    began_at    timestamptz NOT NULL DEFAULT now(), -- since when the partition is folded into these rows; later after a loss that was accepted, or a rebuild
     PRIMARY KEY (model, topic, partition)
 ) WITH (fillfactor = 20);
+ALTER TABLE berth.positions ADD COLUMN IF NOT EXISTS began_at timestamptz NOT NULL DEFAULT now();
 
 -- Which record stood at which offset, so that a client's token (offset and 4 bytes of the record's id) can be checked.
 -- ids holds 4 bytes a record: the first 4 of the id of a valid one, zeroes for a void one. The row that holds an offset is

@@ -12,7 +12,8 @@ static bool reset_position(bt_table_sink *sink, int32_t partition, const bt_posi
                              bt_pg_bytea((bt_bytes){ at->forward.head.at, sizeof at->forward.head.at }) };
     if (!bt_pg_query(sink->pg,
                      "UPDATE berth.positions SET next_offset = 0, head = decode(repeat('00', 16), 'hex'), head_offset = -1, height = 0, void_count = 0, "
-                     "log_time = '1970-01-01Z', stopped = NULL, updated_at = now() WHERE model = $1 AND topic = $2 AND partition = $3 AND next_offset = $4 AND head = $5",
+                     "log_time = '1970-01-01Z', stopped = NULL, updated_at = now(), began_at = now() "
+                     "WHERE model = $1 AND topic = $2 AND partition = $3 AND next_offset = $4 AND head = $5",
                      params, BT_COUNT_OF(params), &moved, err))
         return false;
     if (moved.affected != 1)

@@ -14,7 +14,7 @@ struct qa_board {
     bt_str kind;
     qa_position positions[QA_SOURCE_COUNT][QA_PARTITIONS_MAX];
     int32_t counts[QA_SOURCE_COUNT];
-    int64_t in_question[QA_PARTITIONS_MAX]; /* Redis may hold records that were lost and given up, and Postgres cannot tell before it gets here; 0: no */
+    int64_t in_question[QA_PARTITIONS_MAX]; /* Redis may hold records that were lost and given up, and Postgres cannot tell which before it gets here; 0: no */
     bool is_up[QA_SOURCE_COUNT];
     qa_wait *first;
     size_t waiting, waiting_max;
@@ -144,7 +144,7 @@ bool qa_board_trusts_redis(qa_board *board, int32_t partition, qa_position *ret_
     bool known = partition >= 0 && partition < QA_PARTITIONS_MAX;
     bool trusts = !known || board->in_question[partition] == 0;
     if (ret_redis != NULL && known)
-        *ret_redis = partition < board->counts[QA_SOURCE_REDIS] ? board->positions[QA_SOURCE_REDIS][partition] : (qa_position){ .head_offset = -1 };
+        *ret_redis = partition < board->counts[QA_SOURCE_REDIS] ? board->positions[QA_SOURCE_REDIS][partition] : (qa_position){ .next_offset = -1, .head_offset = -1 };
     pthread_mutex_unlock(&board->lock);
     return trusts;
 }
@@ -200,27 +200,30 @@ static void settle(qa_board *board, bool all_end)
     }
 }
 
-static bool note_what_went_back(qa_board *board, const qa_position *positions, int32_t count)
+/* Of a partition that is new to us, we do not know what Redis holds either. That rows began anew is told by their time: they may be further than before when we look. */
+static bool note_what_began_anew(qa_board *board, const qa_position *positions, int32_t count)
 {
     bool any = false;
-    for (int32_t i = 0; i < count && i < board->counts[QA_SOURCE_POSTGRES]; i++) {
-        int64_t before = board->positions[QA_SOURCE_POSTGRES][i].next_offset;
-        bool back = positions[i].next_offset < before;
-        if (back && board->in_question[i] < before)
-            board->in_question[i] = before;
-        any = any || back;
+    for (int32_t i = 0; i < count; i++) {
+        const qa_position *before = i < board->counts[QA_SOURCE_POSTGRES] ? &board->positions[QA_SOURCE_POSTGRES][i] : NULL;
+        bool anew = before != NULL && (positions[i].began_us != before->began_us || positions[i].next_offset < before->next_offset);
+        if (before == NULL)
+            board->in_question[i] = 1;
+        else if (anew && board->in_question[i] < before->next_offset)
+            board->in_question[i] = before->next_offset;
+        any = any || anew;
     }
     return any;
 }
 
 bool qa_board_publish(qa_board *board, qa_source source, bool is_up, const qa_position *positions, int32_t count)
 {
-    bool back = false;
+    bool anew = false;
     count = count > QA_PARTITIONS_MAX ? QA_PARTITIONS_MAX : count;
     pthread_mutex_lock(&board->lock);
     board->is_up[source] = is_up;
     if (is_up) {
-        back = source == QA_SOURCE_POSTGRES && note_what_went_back(board, positions, count);
+        anew = source == QA_SOURCE_POSTGRES && note_what_began_anew(board, positions, count);
         memcpy(board->positions[source], positions, (size_t)count * sizeof *positions);
         board->counts[source] = count;
         if (source == QA_SOURCE_POSTGRES)
@@ -228,7 +231,7 @@ bool qa_board_publish(qa_board *board, qa_source source, bool is_up, const qa_po
     }
     pthread_mutex_unlock(&board->lock);
     settle(board, false);
-    return back;
+    return anew;
 }
 
 static struct timespec in_ms(int64_t ms)

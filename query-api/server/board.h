@@ -6,7 +6,8 @@
  * that saw the position arrive, the time pass, or the end of the program.
  *
  * A partition of which records were lost stands still ("stopped"), until the loss is accepted; then its positions go back and it is folded anew. A
- * position that a client brings is answered for neither while it is stopped, nor from Redis before Redis was seen to hold the same log as Postgres again.
+ * position that a client brings is answered for neither while it is stopped, nor from Redis before Redis was seen to hold the same log as Postgres: after that, and at
+ * our start, when it may be the rest of a log that is gone.
  *
  * Any thread, for every function. Callbacks run without any lock held. */
 #ifndef BERTH_QUERY_API_SERVER_BOARD_H
@@ -22,7 +23,8 @@ typedef struct qa_position {
     int64_t next_offset; /* every record before it is in the read model */
     int64_t head_offset; /* of the last valid record; -1: none */
     bt_id head;
-    bool stopped;        /* this partition is not read any further until an operator acts; of Postgres only */
+    bool stopped;        /* this partition is not read any further until an operator acts; of Postgres only, as is the next */
+    int64_t began_us;    /* since when it is folded into these rows: after a loss that was accepted, or a rebuild, it is another time */
 } qa_position;
 
 typedef enum qa_wait_outcome {
@@ -61,12 +63,13 @@ int32_t qa_board_partition_count(const qa_board *board);
 bool qa_board_position(qa_board *board, qa_source source, int32_t partition, qa_position *ret_position);
 bool qa_board_is_up(qa_board *board, qa_source source);
 size_t qa_board_waiting(qa_board *board);
-/* False after the partition's rows in Postgres began anew, until qa_board_trust. ret_redis: where Redis is now; may be NULL. */
+/* False at first, and after the partition's rows in Postgres began anew, until qa_board_trust. ret_redis: where Redis is now, with next_offset -1 while nothing
+ * has been published; may be NULL. */
 bool qa_board_trusts_redis(qa_board *board, int32_t partition, qa_position *ret_redis);
 void qa_board_trust(qa_board *board, int32_t partition); /* Redis was seen to hold a record that Postgres has in the same place. Nothing before
                                                           * Postgres has got as far again as it was: until then it cannot tell a position of the lost records */
 
-/* For the watchers. True: a position in Postgres went back. Positions replace all of the source's; count 0 with is_up false when it could not be asked: the old ones stay.
+/* For the watchers. True: rows in Postgres began anew. Positions replace all of the source's; count 0 with is_up false when it could not be asked: the old ones stay.
  * Settles every wait that it decides, and those whose time has passed. */
 bool qa_board_publish(qa_board *board, qa_source source, bool is_up, const qa_position *positions, int32_t count);
 /* Sleeps busy_ms when somebody waits, else idle_ms or until somebody comes. False: the program ends. */

@@ -209,7 +209,7 @@ static void collect_routes(qa_server *server)
 static void forget_layouts(void *context)
 {
     qa_server *server = context;
-    bt_log_warn("position.went_back", F_STR("detail", "a partition is folded anew: what is remembered of trips is forgotten"));
+    bt_log_warn("partition.began_anew", F_STR("detail", "a partition is folded anew: what is remembered of trips is forgotten"));
     qa_layouts_forget(server->layouts);
 }
 
@@ -235,7 +235,7 @@ bool qa_server_start(const qa_settings *settings, bt_metrics *metrics, qa_server
                                       .redis_model = QA_REDIS_MODEL,
                                       .postgres_dsn = settings->postgres_dsn,
                                       .redis_url = settings->redis_url,
-                                      .rewound = forget_layouts,
+                                      .began_anew = forget_layouts,
                                       .context = server,
                                       .busy_ms = settings->poll_busy_ms,
                                       .idle_ms = settings->poll_idle_ms },

@@ -21,7 +21,7 @@ struct qa_watch {
 };
 
 static const char select_positions[] =
-    "SELECT partition, next_offset, head_offset, head, stopped IS NOT NULL FROM berth.positions WHERE model = $1 AND topic = $2 ORDER BY partition";
+    "SELECT partition, next_offset, head_offset, head, stopped IS NOT NULL, began_at FROM berth.positions WHERE model = $1 AND topic = $2 ORDER BY partition";
 
 /* Says once when a source goes and once when it comes back. */
 static void tell_change(const char *source, bool was_up, bool is_up, bool first, const bt_err *err)
@@ -45,18 +45,19 @@ static bool ask_postgres(qa_watch *watch, qa_position *ret_positions, int32_t *r
         ret_positions[count++] = (qa_position){ .next_offset = bt_pg_get_i64(&rows, row, 1),
             .head_offset = bt_pg_get_i64(&rows, row, 2),
             .head = bt_pg_get_id(&rows, row, 3),
-            .stopped = bt_pg_get_bool(&rows, row, 4) };
+            .stopped = bt_pg_get_bool(&rows, row, 4),
+            .began_us = bt_pg_get_time(&rows, row, 5) };
     }
     *ret_count = count;
     return true;
 }
 
-/* After a partition's rows began anew: does Redis hold the same log? Asked at each round, until it does; so it is asked of few partitions, seldom. */
+/* At our start, and after a partition's rows began anew: does Redis hold the same log? Asked at each round, until it does; so it is asked of few partitions, seldom. */
 static void settle_questions(qa_watch *watch, const qa_position *positions, int32_t count)
 {
     for (int32_t i = 0; i < count; i++) {
         qa_position redis;
-        if (qa_board_trusts_redis(watch->options.board, i, &redis))
+        if (qa_board_trusts_redis(watch->options.board, i, &redis) || redis.next_offset < 0)
             continue;
         bt_pg_param params[] = { bt_pg_text(bt_str_of(watch->options.tables_model)), bt_pg_text(bt_str_of(watch->options.topic)), bt_pg_int4(i), bt_pg_int8(redis.head_offset) };
         BT_PG_RESULT rows = { 0 };
@@ -82,7 +83,7 @@ static void *watch_postgres(void *context)
         bool is_up = ask_postgres(watch, positions, &count, &err);
         tell_change("postgres", was_up, is_up, first, &err);
         if (qa_board_publish(watch->options.board, QA_SOURCE_POSTGRES, is_up, positions, count))
-            watch->options.rewound(watch->options.context);
+            watch->options.began_anew(watch->options.context);
         if (is_up)
             settle_questions(watch, positions, count);
         was_up = is_up;

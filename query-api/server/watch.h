@@ -15,7 +15,7 @@ typedef struct qa_watch_options {
     const char *redis_model;      /* availability */
     const char *postgres_dsn;
     const char *redis_url;
-    void (*rewound)(void *context); /* a position in Postgres went back: a partition's lost records were given up, and its rows are made anew */
+    void (*began_anew)(void *context); /* a partition's rows in Postgres were thrown away and are made anew: its lost records were given up, or somebody rebuilds them */
     void *context;
     int64_t busy_ms, idle_ms;     /* pace while somebody waits, and while nobody does */
 } qa_watch_options;

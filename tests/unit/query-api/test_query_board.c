@@ -111,26 +111,70 @@ static void a_read__of_a_partition_that_has_stopped__is_refused_however_far_it_g
     qa_board_free(board);
 }
 
-static void a_read__after_postgres_began_a_partition_anew__is_not_served_by_redis_until_that_holds_the_same_log(void **unused)
+static qa_board *board_that_trusts_redis(qa_position positions[2])
 {
     qa_board *board = qa_board_new(BT_STR("trip"), 4);
-    qa_position positions[2] = { { .next_offset = 10, .head_offset = 9 }, { .next_offset = 10, .head_offset = 9 } }, redis;
     assert_false(qa_board_publish(board, QA_SOURCE_POSTGRES, true, positions, 2));
     assert_false(qa_board_publish(board, QA_SOURCE_REDIS, true, positions, 2));
+    qa_board_trust(board, 0);
+    qa_board_trust(board, 1);
+    return board;
+}
+
+static qa_wait_outcome asked_of_redis(qa_board *board, int32_t partition)
+{
+    reader self;
+    reader_init(&self, QA_NEEDS_REDIS, partition, 5, 0);
+    return qa_board_wait(board, &self.wait);
+}
+
+static void a_read__before_redis_was_seen_to_hold_the_log_of_postgres__is_not_served_by_it(void **unused)
+{
+    qa_board *board = qa_board_new(BT_STR("trip"), 4);
+    qa_position positions[2] = { { .next_offset = 10, .head_offset = 9 }, { 0 } }, redis;
+    qa_board_publish(board, QA_SOURCE_POSTGRES, true, positions, 2);
+    assert_false(qa_board_trusts_redis(board, 0, &redis));
+    assert_int_equal(redis.next_offset, -1);
+    qa_board_publish(board, QA_SOURCE_REDIS, true, positions, 2);
+    assert_int_equal(asked_of_redis(board, 0), QA_WAIT_TIMED_OUT);
+    assert_false(qa_board_trusts_redis(board, 0, &redis));
+    assert_int_equal(redis.head_offset, 9);
+    qa_board_trust(board, 0);
+    assert_int_equal(asked_of_redis(board, 0), QA_WAIT_REACHED);
+    qa_board_end(board);
+    qa_board_free(board);
+}
+
+static void a_read__after_postgres_began_a_partition_anew__is_not_served_by_redis_until_that_holds_the_same_log(void **unused)
+{
+    qa_position positions[2] = { { .next_offset = 10, .head_offset = 9 }, { .next_offset = 10, .head_offset = 9 } };
+    qa_board *board = board_that_trusts_redis(positions);
     positions[1].next_offset = 0;
     assert_true(qa_board_publish(board, QA_SOURCE_POSTGRES, true, positions, 2));
-    reader self;
-    reader_init(&self, QA_NEEDS_REDIS, 1, 5, 0);
-    assert_int_equal(qa_board_wait(board, &self.wait), QA_WAIT_TIMED_OUT);
+    assert_int_equal(asked_of_redis(board, 1), QA_WAIT_TIMED_OUT);
     assert_true(qa_board_trusts_redis(board, 0, NULL));
-    assert_false(qa_board_trusts_redis(board, 1, &redis));
-    assert_int_equal(redis.head_offset, 9);
+    assert_false(qa_board_trusts_redis(board, 1, NULL));
     qa_board_trust(board, 1);
     assert_false(qa_board_trusts_redis(board, 1, NULL)); /* Postgres could not tell yet what a position names */
     positions[1].next_offset = 10;
-    qa_board_publish(board, QA_SOURCE_POSTGRES, true, positions, 2);
+    assert_false(qa_board_publish(board, QA_SOURCE_POSTGRES, true, positions, 2));
     qa_board_trust(board, 1);
-    assert_int_equal(qa_board_wait(board, &self.wait), QA_WAIT_REACHED);
+    assert_int_equal(asked_of_redis(board, 1), QA_WAIT_REACHED);
+    qa_board_end(board);
+    qa_board_free(board);
+}
+
+/* Folded anew faster than we look: only the time at which the rows began tells it. */
+static void a_partition__that_began_anew_and_is_further_than_before__is_noticed(void **unused)
+{
+    qa_position positions[2] = { { .next_offset = 10, .head_offset = 9, .began_us = 1 }, { .next_offset = 10, .head_offset = 9, .began_us = 1 } };
+    qa_board *board = board_that_trusts_redis(positions);
+    positions[1].next_offset = 12;
+    assert_false(qa_board_publish(board, QA_SOURCE_POSTGRES, true, positions, 2));
+    positions[1] = (qa_position){ .next_offset = 14, .head_offset = 13, .began_us = 2 };
+    assert_true(qa_board_publish(board, QA_SOURCE_POSTGRES, true, positions, 2));
+    assert_false(qa_board_trusts_redis(board, 1, NULL));
+    assert_true(qa_board_trusts_redis(board, 0, NULL));
     qa_board_end(board);
     qa_board_free(board);
 }
@@ -208,7 +252,9 @@ int main(void)
         cmocka_unit_test(a_read__that_either_source_can_answer__waits_for_the_slower_one_within_its_grace_only),
         cmocka_unit_test(a_read__whose_time_is_over__is_told_so_at_the_next_publication),
         cmocka_unit_test(a_read__of_a_partition_that_has_stopped__is_refused_however_far_it_got),
+        cmocka_unit_test(a_read__before_redis_was_seen_to_hold_the_log_of_postgres__is_not_served_by_it),
         cmocka_unit_test(a_read__after_postgres_began_a_partition_anew__is_not_served_by_redis_until_that_holds_the_same_log),
+        cmocka_unit_test(a_partition__that_began_anew_and_is_further_than_before__is_noticed),
         cmocka_unit_test(a_read__that_can_never_be_served__is_refused_at_once),
         cmocka_unit_test(many_threads__that_wait_while_positions_move__are_each_answered_once),
     };
