@@ -175,15 +175,42 @@ static void look_after(bt_node *node)
     bt_gauge_set(node->queue_depth, atomic_load(&node->inbox.count));
 }
 
-static void wait_for_input(bt_node *node)
+/* At the end of a turn: when an owner wants the next one, whatever happens; and of which partitions a report will wake the thread anyway. */
+static int64_t end_turn(bt_node *node)
 {
-    int64_t next_us = INT64_MAX, now_us = bt_clock_realtime_us();
+    int64_t next_us = INT64_MAX;
     for (int32_t p = 0; p < node->options.partition_count; p++) {
         int64_t at_us = bt_owner_next_tick_us(node->slots[p].owner);
         next_us = at_us < next_us ? at_us : next_us;
         atomic_store(&node->slots[p].busy, bt_owner_is_busy(node->slots[p].owner));
     }
-    bt_wake_wait_us(&node->wake, next_us <= now_us ? 0 : next_us - now_us > WAIT_MAX_US ? WAIT_MAX_US : next_us - now_us);
+    return next_us;
+}
+
+/* Between two turns of the node's thread; the lock is the submitters' meanwhile. */
+static void wait_for_input(bt_node *node)
+{
+    int64_t now_us = bt_clock_realtime_us(), until_us = end_turn(node);
+    node->waits_until_us = until_us < now_us + WAIT_MAX_US ? until_us : now_us + WAIT_MAX_US;
+    int64_t wait_us = node->waits_until_us > now_us ? node->waits_until_us - now_us : 0;
+    pthread_mutex_unlock(&node->turn);
+    bt_wake_wait_us(&node->wake, wait_us);
+    pthread_mutex_lock(&node->turn);
+}
+
+/* A turn of a submitter's, while the node's thread sleeps. False: somebody else has the turn. */
+static bool decide_here(bt_node *node)
+{
+    if (pthread_mutex_trylock(&node->turn) != 0)
+        return false;
+    bt_log_set_correlation((bt_str){ NULL, 0 }); /* what the owners have to say is not about this request alone */
+    take_commands(node);
+    serve_owners(node);
+    bool sooner = end_turn(node) < node->waits_until_us;
+    pthread_mutex_unlock(&node->turn);
+    if (sooner)
+        bt_wake_up(&node->wake);
+    return true;
 }
 
 static void finish(bt_node *node)
@@ -213,6 +240,7 @@ static void serve_digests(bt_node *node)
 static void *run(void *context)
 {
     bt_node *node = context;
+    pthread_mutex_lock(&node->turn);
     while (!atomic_load(&node->stopping)) {
         wait_for_input(node);
         if (atomic_load(&node->leaving))
@@ -232,6 +260,7 @@ static void *run(void *context)
     if (node->options.digest_desk != NULL)
         bt_digest_desk_close(node->options.digest_desk);
     finish(node);
+    pthread_mutex_unlock(&node->turn);
     return NULL;
 }
 
@@ -287,6 +316,7 @@ static void release(bt_node *node)
         bt_slot_release(&node->slots[p]);
     bt_wake_release(&node->wake);
     bt_arena_release(&node->append_bytes);
+    pthread_mutex_destroy(&node->turn);
     bt_release(node->appends);
     bt_release(node->slots);
     bt_release(node);
@@ -307,6 +337,7 @@ bool bt_node_start(const bt_node_options *options, bt_node **ret_node, bt_err *e
     node->options = *options;
     node->topic = bt_str_of(options->topic);
     node->wake.fd = -1;
+    pthread_mutex_init(&node->turn, NULL);
     fill_in(&node->options);
     bt_inbox_init(&node->inbox, node->options.waiting_max);
     bt_arena_init(&node->append_bytes, (size_t)1 << 30);
@@ -345,7 +376,7 @@ bool bt_node_submit(bt_node *node, bt_submission *submission)
     submission->submitted_mono_us = bt_clock_monotonic_us();
     if (!atomic_load_explicit(&node->accepting, memory_order_relaxed) || bt_node_is_short_of_memory(node) || !bt_inbox_push(&node->inbox, &submission->item))
         return false;
-    if (!atomic_load(&slot->busy))
+    if (!atomic_load(&slot->busy) && !decide_here(node))
         bt_wake_up(&node->wake);
     return true;
 }

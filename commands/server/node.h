@@ -1,8 +1,9 @@
 /* node - the owners of this node's partitions of one topic, and the one thread that drives them with a real log.
  *
  * The thread waits at once for commands (inbox), delivery reports (producer), records read back (reader), assignments (group) and
- * time, tells the owners, and does what they say. All deciding happens here: HTTP threads only parse before and write
- * after. A batch is what arrived while the last one was in flight; a lone command is appended at once.
+ * time, tells the owners, and does what they say. HTTP threads only parse before and write after; but while the thread sleeps and
+ * nothing of the partition is in flight, whoever submits a command decides and appends in the thread's place, for to wake it takes longer than that.
+ * One has the turn at a time. A batch is what arrived while the last one was in flight; a lone command is appended at once.
  *
  * Nothing here assumes that this node is alone: partitions come and go by the group, and the log settles the rest. A partition that is
  * not this node's is followed: its log is folded all the same (or its heads and takeovers alone), so that the node knows who owns it, and
@@ -27,7 +28,7 @@ struct bt_submission {
     bt_command command;
     int32_t partition;
     int64_t submitted_mono_us;
-    /* Called once, on the node's thread; must not block. answer is borrowed until it returns. */
+    /* Called once, on the node's thread or inside of some bt_node_submit; must not block, nor submit. answer is borrowed until it returns. */
     void (*answered)(bt_submission *submission, const bt_answer *answer);
 };
 
@@ -38,7 +39,7 @@ typedef struct bt_node_options {
     bt_kafka_config kafka;
     const char *topic, *group, *node, *address;
     bt_directory *directory;       /* where each partition is decided on; this node writes it */
-    void (*routes_changed)(void *context); /* after each change of it, on the node's thread; must not block */
+    void (*routes_changed)(void *context); /* after each change of it, as `answered` is called; must not block */
     void *context;
     bool standby;                  /* partitions of others are folded whole */
     bool own_all;                  /* tests only: owns every partition, whatever the group says */

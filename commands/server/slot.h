@@ -86,6 +86,8 @@ struct bt_node {
     bt_gauge *memory_limit, *memory_short;
     bt_snapshot_writer writer;
     pthread_t thread;
+    pthread_mutex_t turn;   /* held while anything of the owners is touched: by the thread but for its waits, and by a submitter who decides meanwhile */
+    int64_t waits_until_us; /* realtime: when the thread's wait ends by itself */
     atomic_bool stopping, leaving;
     bool left;           /* the group was told */
     bool recount;        /* what is assigned has changed since it was counted */

@@ -160,7 +160,7 @@ static bool finish_exchange(bt_connection *connection)
 
 static bool send_answer(bt_connection *connection)
 {
-    connection->written = connection->written_at_renewal = 0;
+    connection->written = connection->written_at_renewal = connection->exchange->sent;
     return write_answer(connection) && finish_exchange(connection);
 }
 

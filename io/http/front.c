@@ -89,6 +89,7 @@ void bt_exchange_reset(bt_exchange *exchange)
     bt_buf_reset(&exchange->out);
     atomic_store_explicit(&exchange->state, BT_EXCHANGE_OPEN, memory_order_relaxed);
     exchange->content_length = 0;
+    exchange->sent = 0;
     exchange->expects_continue = exchange->http_1_0 = exchange->keep_alive = false;
 }
 

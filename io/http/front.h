@@ -36,6 +36,7 @@ typedef struct bt_exchange {
     bool keep_alive; /* after the answer; rendering can only turn it off */
     char correlation[BT_FRONT_CORRELATION_MAX];
     void *connection; /* the backend's */
+    size_t sent;      /* of out, by who answered */
     struct bt_exchange *next;
 } bt_exchange;
 
