@@ -22,6 +22,7 @@
 
 #define ROUTES_MAX 64
 #define TOPIC_WAIT_MS 60000
+#define TOPIC_TELL_MS 10000 /* a multiple of how long one question takes */
 #define DRAIN_US INT64_C(500000) /* a client that is busy comes again within it, and is told to go elsewhere */
 
 static volatile sig_atomic_t stop_signals;
@@ -72,7 +73,7 @@ static bool find_partition_count(program *p, bt_err *err)
         found = bt_kafka_partition_count(admin, "berth.trip", 2000, &p->partition_count, err);
         if (!found && err->kind != BT_ERR_RETRY)
             break;
-        if (!found)
+        if (!found && waited_ms % TOPIC_TELL_MS == 0)
             bt_log_warn("kafka.not_reached", F_ERR(err));
     }
     bt_kafka_admin_free(admin);

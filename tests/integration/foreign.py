@@ -3,6 +3,7 @@
 They are real ones, on ports of the stack's forty that nothing else has, in a folder of their own; children of the test, ended by their pids. Their
 certificates are made by openssl when they start, so nothing secret lies in the tree.
 """
+import concurrent.futures
 import contextlib
 import os
 import pathlib
@@ -110,7 +111,8 @@ class Foreign:
     def own(self):
         if self.other_user:
             for path in (self.folder, *self.folder.rglob("*")):
-                shutil.chown(path, "postgres", "postgres")
+                with contextlib.suppress(FileNotFoundError):  # Kafka writes beside it
+                    shutil.chown(path, "postgres", "postgres")
         (self.folder / "server.key").chmod(0o600)
 
     def launch(self, name, *command, user=()):
@@ -133,9 +135,9 @@ class Foreign:
         return False
 
     def start(self):
-        self.start_kafka()
-        self.start_redis()
-        self.start_postgres()
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            for started in [pool.submit(start) for start in (self.start_kafka, self.start_redis, self.start_postgres)]:
+                started.result()
         self.wait_for("redis", lambda: self.listens("redis"))
         self.wait_for("pgbouncer", lambda: self.listens("pgbouncer"))
         self.wait_for("kafka", lambda: "Kafka Server started" in self.log("kafka"))
