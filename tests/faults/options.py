@@ -4,7 +4,7 @@
 
   --seed N        the schedule and the clients' choices; without it one of the clock's, which is printed. The same seed, form and length give the same schedule.
   --seconds S     length of the schedule: 60 in the short form, 480 in the full one; phases grow and shrink with it
-  --full          all phases, and the negative one: an acknowledged suffix is cut off all replicas
+  --full          all phases, and the negative one: an acknowledged suffix is cut off all replicas, noticed, accepted on the record, and all goes on
   --phase NAME    a calm, then this phase alone; `lost-suffix` is the negative phase
   --mutant NAME   instead of all that: short runs of a small cluster with one promise broken, which must be caught; all, list, or names with commas between
   --document      writes docs/reliability.md's table and docs/reliability.svg from this run

@@ -365,7 +365,7 @@ def list_phases():
         print(f"{form}:")
         for name, (seconds, what, kinds) in plan.items():
             print(f"  {name:14} {seconds:3} s  {what}\n                        {', '.join(dict.fromkeys(kind for kind, _, _ in kinds))}")
-    print(f"  {'mix':14} {schedule.MIX_S:3} s  anything, overlapping; the last quarter quiet\n  {'lost suffix':14}        (full) an acknowledged suffix is cut off all replicas")
+    print(f"  {'mix':14} {schedule.MIX_S:3} s  anything, overlapping; the last quarter quiet\n  {'lost suffix':14}        (full) an acknowledged suffix is cut off all replicas, noticed, accepted on the record, and all goes on")
 
 
 def main(arguments):
