@@ -6,13 +6,18 @@
 #define KEYS_AT_ONCE 500
 #define SCANS_MAX 10000000 /* of a thousand keys or so each */
 
+static bool run_script(availability_sink *sink, const bt_str *keys, size_t key_count, const bt_str *words, size_t word_count, bt_err *err)
+{
+    BT_REDIS_REPLY reply = { 0 };
+    if (!bt_redis_eval(sink->redis, &sink->forget_script, keys, key_count, words, word_count, &reply, err))
+        return false;
+    return bt_redis_reply_i64(&reply) == 0 || bt_fail(err, BT_ERR_RETRY, BT_SINK_MOVED, "another projector has moved the position of availability, or Redis was emptied");
+}
+
 /* keys[0] is the position's; the rest goes, if that still is at. */
 static bool delete_keys(availability_sink *sink, const bt_str *keys, size_t key_count, bt_str at, bt_err *err)
 {
-    BT_REDIS_REPLY reply = { 0 };
-    if (!bt_redis_eval(sink->redis, &sink->forget_script, keys, key_count, &at, 1, &reply, err))
-        return false;
-    return bt_redis_reply_i64(&reply) == 0 || bt_fail(err, BT_ERR_RETRY, BT_SINK_MOVED, "another projector has moved the position of availability, or Redis was emptied");
+    return run_script(sink, keys, key_count, &at, 1, err);
 }
 
 static bool delete_found(availability_sink *sink, int32_t partition, const bt_redis_reply *found, bt_str at, bt_err *err)
@@ -53,16 +58,17 @@ static bool delete_values(availability_sink *sink, int32_t partition, bt_str at,
 }
 
 /* Trips whose events contradicted each other may fit now. */
-static bool delete_parked(availability_sink *sink, int32_t partition, bt_err *err)
+static bool delete_parked(availability_sink *sink, int32_t partition, bt_str at, bt_err *err)
 {
     BT_REDIS_REPLY parked = { 0 };
+    bt_str keys[] = { availability_position_key(sink, partition), BT_STR(AVAILABILITY_PARKED_KEY) };
     bt_str words[] = { BT_STR("HKEYS"), BT_STR(AVAILABILITY_PARKED_KEY) };
     if (!bt_redis_command(sink->redis, words, BT_COUNT_OF(words), &parked, err))
         return false;
     for (size_t i = 0; i < bt_redis_reply_count(&parked); i++) {
         bt_redis_reply item = bt_redis_reply_item(&parked, i);
-        bt_str one[] = { BT_STR("HDEL"), BT_STR(AVAILABILITY_PARKED_KEY), bt_redis_reply_str(&item) };
-        if (bt_partition_of(one[2], sink->partition_count) == partition && !bt_redis_command(sink->redis, one, BT_COUNT_OF(one), NULL, err))
+        bt_str one[] = { at, bt_redis_reply_str(&item) };
+        if (bt_partition_of(one[1], sink->partition_count) == partition && !run_script(sink, keys, BT_COUNT_OF(keys), one, BT_COUNT_OF(one), err))
             return false;
     }
     return true;
@@ -74,5 +80,5 @@ bool availability_forget(void *context, int32_t partition, const bt_position *at
     bt_arena_reset(&sink->arena);
     bt_str bytes = availability_position_bytes(&sink->arena, at);
     bt_str keys[2] = { availability_position_key(sink, partition), availability_position_key(sink, partition) };
-    return delete_values(sink, partition, bytes, err) && delete_parked(sink, partition, err) && delete_keys(sink, keys, 2, bytes, err);
+    return delete_values(sink, partition, bytes, err) && delete_parked(sink, partition, bytes, err) && delete_keys(sink, keys, 2, bytes, err);
 }
