@@ -110,7 +110,11 @@ def quantile(values, q):
 
 def phase_violations(summary, phase):
     """Those that say when they were seen."""
-    return sum(1 for violation in summary["violations"] if phase["begin_s"] <= violation.get("at_s", -1) < phase["end_s"])
+    return sum(1 for violation in summary["violations"] if is_of(violation, phase))
+
+
+def is_of(violation, phase):
+    return phase["begin_s"] <= violation.get("at_s", -1) < phase["end_s"]
 
 
 def table(summary):
@@ -191,13 +195,27 @@ def document(summary, folder):
     (DOCUMENT.parent / "reliability.svg").write_text((pathlib.Path(folder) / "reliability.svg").read_text())
 
 
-def junit(summary, path):
-    """For ./dev test: a case a phase, and one for what the checker found."""
-    cases = [(f"phase {phase['name']}", phase_violations(summary, phase)) for phase in summary["phases"]]
-    cases.append(("the independent checker finds nothing", sum(1 for violation in summary["violations"] if "at_s" not in violation)))
-    cases.append(("nothing that this form promises is at nought", len(summary["vacuous"])))
-    rows = "".join(f'<testcase classname="faults" name="{html.escape(name)}">{f"<failure>{count}</failure>" if count else ""}</testcase>' for name, count in cases)
-    pathlib.Path(path).write_text(f'<testsuite name="faults" tests="{len(cases)}" failures="{sum(1 for _, count in cases if count)}">{rows}</testsuite>\n')
+def last_warnings(folder, lines=6, width=300):
+    """What each server warned of last: for somebody who has only what was printed."""
+    said = []
+    for path in sorted(pathlib.Path(folder).glob("*.log")):
+        found = [line[:width] for line in path.read_text(errors="replace").splitlines() if '"level":"warn"' in line or '"level":"error"' in line or "Sanitizer" in line]
+        said += [f"--- {path.name}: {len(found)} warnings and errors, the last", *found[-lines:]] if found else []
+    return said
+
+
+def junit(summary, path, logs):
+    """For ./dev test: a case a phase, and one for what the checker found. What failed says what was found, and what the servers warned of."""
+    cases = [(f"phase {phase['name']}", [found for found in summary["violations"] if is_of(found, phase)]) for phase in summary["phases"]]
+    cases.append(("the independent checker finds nothing", [found for found in summary["violations"] if "at_s" not in found]))
+    cases.append(("nothing that this form promises is at nought", summary["vacuous"]))
+    rows = []
+    for name, found in cases:
+        text = "".join(f"{one['kind']}: {one['what']}\n"[:500] if isinstance(one, dict) else f"no {one}\n" for one in found[:10])
+        said = f"<failure>{html.escape(text)}</failure><system-out>{html.escape(chr(10).join(last_warnings(logs)))}</system-out>" if found else ""
+        rows.append(f'<testcase classname="faults" name="{html.escape(name)}">{said}</testcase>')
+    failures = sum(1 for _, found in cases if found)
+    pathlib.Path(path).write_text(f'<testsuite name="faults" tests="{len(cases)}" failures="{failures}">{"".join(rows)}</testsuite>\n')
 
 
 # The plot: operations a second above, latency on a logarithmic scale below, phases as bands, faults as ticks.

@@ -402,7 +402,7 @@ def main(arguments):
     if options.document:
         report.document(summary, cluster.run / "results")
     if options.junit:
-        report.junit(summary, options.junit)
+        report.junit(summary, options.junit, cluster.run / "logs")
     return verdict(summary, cluster.run)
 
 

@@ -190,7 +190,7 @@ def pytest_runtest_makereport(item, call):
     report = (yield).get_result()
     stack = getattr(item, "funcargs", {}).get("running_stack") or Stack.last
     if report.failed and stack:
-        report.sections.append((f"Captured stdout: the stack at the end of {call.when}", evidence.of(stack, item.log_sizes, stack.state / "logs", item.funcargs.get("tmp_path"))))
+        report.sections.append((f"Captured stdout: the stack at the end of {call.when}", evidence.of(stack, paused(stack), item.log_sizes, stack.state / "logs", item.funcargs.get("tmp_path"))))
 
 
 @pytest.fixture(scope="session")

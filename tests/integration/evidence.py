@@ -39,12 +39,13 @@ def tail(path, since):
     return lines[-(LINES if OURS.match(path.name) else LINES_OF_OTHERS) :]
 
 
-def state(stack):
+def state(stack, paused):
     """A line a part, and why a server is not ready."""
     said = []
     try:
         status = stack.status()
         said.append(f"ready: {status['ready']}  " + "  ".join(f"{name}: {found}" for name, found in status["parts"].items()))
+        said.append("paused: " + ", ".join(paused) if paused else "")
     except Exception as error:  # whatever it is, the rest is told all the same
         said.append(f"./dev status: {error}")
     for name, admin in stack.admin.items():
@@ -57,10 +58,10 @@ def state(stack):
     return said
 
 
-def of(stack, sizes, *folders):
-    """All of it as text; sizes: what logs() said when the test began."""
+def of(stack, paused, sizes, *folders):
+    """All of it as text. sizes: what logs() said when the test began; paused: names of parts."""
     load = " ".join(f"{value:.1f}" for value in os.getloadavg())
-    said = [f"load: {load}, {os.cpu_count()} processors", *state(stack)]
+    said = [f"load: {load}, {os.cpu_count()} processors", *filter(None, state(stack, paused))]
     grown = [path for path, size in logs(*folders).items() if size != sizes.get(path, 0)]
     grown.sort(key=lambda path: (not OURS.match(path.name), path.name))
     for path in grown[:LOGS_MAX]:
