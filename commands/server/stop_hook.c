@@ -1,6 +1,7 @@
 /* stop_hook - counts until its record comes, and stops the process. */
 #include "commands/server/stop_hook.h"
 
+#include "core/forward.h"
 #include "io/log/log.h"
 
 #include <signal.h>
@@ -28,12 +29,18 @@ static void stop_now(bt_stop_hook *hook)
     bt_log_warn("test.woken", F_STR("point", name));
 }
 
+static bool is_of_a_command(const bt_append *append)
+{
+    bt_meta meta;
+    return bt_meta_peek(append->value, &meta) && !bt_id_is_zero(meta.command);
+}
+
 void bt_stop_hook_meet_appends(bt_stop_hook *hook, const bt_append *appends, size_t append_count)
 {
     if (hook->point == BT_STOP_ACKNOWLEDGED || hook->awaiting)
         return;
     for (size_t i = 0; i < append_count; i++) {
-        if (appends[i].key.at[0] == '@' || --hook->remaining > 0)
+        if (!is_of_a_command(&appends[i]) || --hook->remaining > 0)
             continue;
         if (hook->point == BT_STOP_DECIDED) {
             stop_now(hook);

@@ -6,9 +6,9 @@
  *   appended      the log has it and the producer was told so, but the owner was not: valid, and nobody on this node knows.
  *   acknowledged  proved valid, and its client has not been told.
  *
- * stop_after counts records of streams (those of the log itself, barriers and takeovers, do not count): the process stops at the round in
- * which the count is reached. Off, it costs one predictable branch at each place. The settings that turn it on (test.stop_at,
- * test.stop_after) are refused unless BERTH_TEST_HOOKS=1 is in the environment. The deciding thread only. */
+ * stop_after counts records that commands of clients make; those of the log itself, and holds that run out, do not count, for when they
+ * come is luck. The process stops at the round in which the count is reached. Off, it costs one predictable branch at each place. The settings
+ * that turn it on (test.stop_at, test.stop_after) are refused unless BERTH_TEST_HOOKS=1 is in the environment. The deciding thread only. */
 #ifndef BERTH_COMMANDS_SERVER_STOP_HOOK_H
 #define BERTH_COMMANDS_SERVER_STOP_HOOK_H
 

@@ -10,7 +10,7 @@ TESTS_JOBS=2
 
 # What is tested is what happens, not how fast a shared machine is: limits within which something must have been done, where a test is not about
 # the limit itself, are so long that a sanitized build under load keeps them. Servers take them from the environment (infra/dev/servers.sh).
-TESTS_LIMITS="BERTH_NODE_SESSION_TIMEOUT_MS=6000 BERTH_NODE_COMMAND_TIMEOUT_MS=40000 BERTH_NODE_LEAVE_LIMIT_MS=30000 BERTH_FORWARD_LIMIT_MS=35000"
+TESTS_LIMITS="BERTH_NODE_SESSION_TIMEOUT_MS=6000 BERTH_NODE_COMMAND_TIMEOUT_MS=40000 BERTH_NODE_LEAVE_LIMIT_MS=30000 BERTH_FORWARD_LIMIT_MS=35000 BERTH_HTTP_IDLE_TIMEOUT_MS=600000 BERTH_HTTP_READ_TIMEOUT_MS=60000"
 
 tests_usage() {
     cat << 'TEXT'

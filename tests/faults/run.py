@@ -20,6 +20,7 @@ from .watch import Watch
 
 LOAD_STOP_S, CHECK_S = 90, 1200
 HEALED_S = 120  # after a phase everything must be ready again within this time
+TARGET_S = 30  # so long a fault looks for something to hit
 DISK_MB = 64
 # check/rule.py tells causes apart. Malformed records come from no writer of ours: the integration tests make them.
 VOID_CAUSES = ("child_of_void", "duplicate", "foreign_parent", "stale_duplicate", "zombie")
@@ -133,8 +134,9 @@ class Run:
         self.phases.append(record)
         say(f"{begin:6.1f} s  {phase.name}: {', '.join(dict.fromkeys(fault.kind for fault in phase.faults)) or 'no faults'}")
         waiting, at_work = list(phase.faults), []
-        while self.now() - begin < phase.seconds or at_work:
-            while waiting and self.now() - begin >= waiting[0].at_s:
+        while self.now() - begin < phase.seconds or at_work or waiting:
+            # One fault at a time but in the mix: on a slow machine one outlasts its slot, and the next would undo what it waits for.
+            while waiting and self.now() - begin >= waiting[0].at_s and (phase.name == "mix" or not at_work):
                 self.begin(waiting.pop(0), at_work, record)
             at_work = [injury for injury in at_work if self.advance(injury)]
             self.look_for_dead()
@@ -143,10 +145,15 @@ class Run:
         record["end_s"], record["ends"] = round(self.now(), 2), self.ends()
 
     def begin(self, fault, at_work, record):
-        generator = injuries.KINDS[fault.kind](self, random.Random(fault.seed), fault.for_s)
         entry = {"kind": fault.kind, "target": None, "at_s": round(self.now(), 2), "for_s": fault.for_s}
         record["faults"].append(entry)
-        at_work.append({"generator": generator, "entry": entry, "until": 0, "condition": None})
+        # In the mix faults overlap, and one may find all that it could hit broken; elsewhere a fault that finds no target finds one a little later.
+        patience_s = 0 if record["name"] == "mix" else TARGET_S
+        injury = {"fault": fault, "entry": entry, "until": 0, "condition": None, "try_until": time.monotonic() + patience_s}
+        at_work.append(injury | {"generator": self.generator(fault)})
+
+    def generator(self, fault):
+        return injuries.KINDS[fault.kind](self, random.Random(fault.seed), fault.for_s)
 
     def advance(self, injury):
         """False when it is over."""
@@ -162,7 +169,13 @@ class Run:
         except StopIteration:
             injury["entry"]["for_s"] = round(self.now() - injury["entry"]["at_s"], 2)
             return False
-        except (injuries.Skip, AssertionError) as reason:
+        except injuries.Skip as reason:
+            if injury["entry"]["target"] is None and now < injury["try_until"]:
+                injury["generator"], injury["until"], injury["condition"] = self.generator(injury["fault"]), now + 1, None
+                return True
+            injury["entry"]["skipped"] = str(reason)
+            return False
+        except AssertionError as reason:
             injury["entry"]["skipped"] = str(reason) or "a part is not as it should be"
             return False
         if isinstance(told, str):

@@ -46,7 +46,11 @@ def owned_partition(node, partitions):
 
 @contextlib.contextmanager
 def zombie_to_be(stack, commands, point):
-    """A second node that will stop itself at its first record of a trip; with a trip in one of its partitions."""
+    """A second node that will stop itself at the first record that a command makes; with a trip in one of its partitions. Meanwhile holds of other
+    trips run out, as those of earlier tests do: what the owner records of them is no command's."""
+    for trip in trips_in_all_partitions(commands).values():
+        for seat in range(SEATS):
+            accepted_by(commands, lambda client: hold(client, trip, count=1, ttl_seconds=2 + 3 * seat))
     trips = trips_in_all_partitions(commands)
     settings = {"node.name": f"zombie-{point}", "node.command_timeout_ms": 200000, "test.stop_at": point}
     with server(stack, "commands", settings=settings, environment={"BERTH_TEST_HOOKS": "1"}) as node:
