@@ -25,7 +25,7 @@ static time_t now_s(void)
 bool bt_trouble_note(bt_trouble_with with, const char *text)
 {
     noted *it = &all[with];
-    char cut[BT_TROUBLE_MAX];
+    char cut[BT_TROUBLE_MAX] = { 0 };
     snprintf(cut, sizeof cut, "%s", text);
     pthread_mutex_lock(&lock);
     time_t now = now_s();

@@ -65,6 +65,19 @@ static void request__with_another_method__gets_405_and_allow(void **unused)
     wire_forget(&answer);
 }
 
+static void request__for_what_another_server_of_the_api_takes__gets_405_and_what_else_the_path_takes(void **unused)
+{
+    char allow[256];
+    expect("POST /v1/elsewhere HTTP/1.1\r\n" HOST "\r\n", 405, "method-not-allowed", false);
+    wire_answer answer = wire_ask("POST /v1/elsewhere HTTP/1.1\r\n" HOST "\r\n");
+    assert_string_equal(wire_header(&answer, "Allow", allow), "OPTIONS");
+    wire_forget(&answer);
+    answer = wire_ask("GET /v1/elsewhere HTTP/1.1\r\n" HOST "\r\n");
+    assert_int_equal(answer.status, 405);
+    assert_string_equal(wire_header(&answer, "Allow", allow), "POST, OPTIONS");
+    wire_forget(&answer);
+}
+
 static void request__with_a_large_body__gets_413_whether_counted_or_chunked(void **unused)
 {
     char text[4096], body[1002];
@@ -229,6 +242,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(request__for_an_unknown_path__gets_404_and_keeps_the_connection),
         cmocka_unit_test(request__with_another_method__gets_405_and_allow),
+        cmocka_unit_test(request__for_what_another_server_of_the_api_takes__gets_405_and_what_else_the_path_takes),
         cmocka_unit_test(request__with_a_large_body__gets_413_whether_counted_or_chunked),
         cmocka_unit_test(request__with_another_type_of_body__gets_415),
         cmocka_unit_test(request__whose_length_is_doubtful__gets_400_and_is_cut_off),

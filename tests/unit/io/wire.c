@@ -86,6 +86,7 @@ static const bt_http_route routes[] = {
     { .method = BT_HTTP_POST, .pattern = "/held", .handler = hold_back },
     { .method = BT_HTTP_GET, .pattern = "/much", .handler = send_much },
     { .method = BT_HTTP_DELETE, .pattern = "/nothing", .handler = send_nothing },
+    { .method = BT_HTTP_POST, .pattern = "/v1/elsewhere" },
 };
 
 void wire_start(bt_http_options options)
