@@ -1,12 +1,13 @@
 """mutants - the checker's proof on running servers: each build with one promise broken must be caught in a short run of a small cluster, and the sound
 build must not be.
 
-    ./dev faults --mutant NAME|all|list         all: every mutant that a run like this can show, and the sound one first
+    ./dev faults --mutant NAME|all|list         all: the sound build in every play, and every mutant in its own
+    ./dev faults --mutant none/NAME             the sound build in the play of NAME
 
 One broker, two nodes, one projector; both nodes own every partition at once (each has a consumer group of its own), so that they lose races all the
 time. Meanwhile a node is paused and wakes up, nodes are killed and come back, the broker stands still for longer than an append may wait, and the proxy
-before it loses answers, sends copies, and lets appends land long after they were given up. RECIPES are for mutants that such a crowd hides.
-NOT_HERE says what cannot be shown by a server in a short run, and why; the simulation (tests/sim) catches all of them.
+before it loses answers, sends copies, and lets appends land long after they were given up: the crowd. RECIPES are for mutants that such a crowd hides, and
+mutant_scenes.py has plays for those that no crowd would ever meet. The simulation (tests/sim) catches all of them, too.
 """
 import dataclasses
 import json
@@ -22,21 +23,13 @@ from . import cluster as clusters
 from . import network
 from .check import models
 from .check import run as checking
+from .mutant_scenes import SCENES
 from .parts import TOP, Server, wait_until
 
 RUN_S, LOAD_STOP_S, STOP_S, CATCH_UP_S, LINEAR_S = 32, 60, 20, 20, 60
 CLIENTS, LATE_S = 16, 60
+SOUND, CROWD = "none", "crowd"
 PROGRAMS = {"berth-commands": "berth-commands-mutant", "berth-projections": "berth-projections-mutant"}
-NOT_HERE = {
-    "no_comparison": "shows only when a log changes what it acknowledged: the simulation",
-    "jump_ignored": "shows only when a reader is given a log with a hole: the simulation",
-    "lost_suffix_ignored": "shows only when Kafka loses acknowledged records: the simulation and the negative phase",
-    "old_acceptance": "shows only after berth log accept-loss: the simulation",
-    "accepted_not_forgotten": "shows only after berth log accept-loss: the simulation",
-    "head_not_probed": "shows only when a log that lost records grows past them before anybody looks: the simulation",
-    "void_copy_settles": "shows only when a copy of a record lands before its parent does, and a node has one append under way at a time, in order: the simulation",
-    "resend_confirms": "shows only when a leader is cut off within the milliseconds in which its followers have a record and it does not know so yet: the simulation",
-}
 
 
 @dataclasses.dataclass
@@ -57,6 +50,9 @@ class Recipe:
 
 LATE = {"apis": "Produce", "then": "hang", "anonymous": True}
 RECIPES = {
+    "void_copy_settles": Recipe(
+        "each record is a request of its own; now and then one lands later than those that follow it and name it as their parent: read back, they are void, and sent again they are valid",
+        [("stray", {**LATE, "probability": 0.1, "ms": 300, "jitter_ms": 300}), ("nameless", {})], on_s=10.0, settings={"kafka.batch.num.messages": 1, "append.gather_us": 5000}),
     "save_unproved": Recipe(
         "appends take long, so there is nearly always one under way; snapshots are due all the time, and nodes die and begin with them",
         [("delay", {"apis": "Produce", "direction": "to_broker", "ms": 60, "jitter_ms": 60})], on_s=8.0, off_s=6.0, kills=True, settings={"snapshot.every": 10}),
@@ -71,7 +67,7 @@ RECIPES = {
 
 
 def names(folder):
-    found = ["none"]
+    found = [SOUND]
     for program in PROGRAMS.values():
         listed = subprocess.run([folder / program], env={**os.environ, "BERTH_MUTANT": "list"}, capture_output=True, text=True, timeout=30)
         found += listed.stdout.split()
@@ -81,21 +77,28 @@ def names(folder):
 class Trial:
     """One mutant's short life. dead: parts that ended by themselves, which is a way to be caught, too."""
 
-    def __init__(self, mutant, run, net, preset, seed, linear, seconds, recipe=None):
-        self.mutant, self.run, self.seed, self.linear, self.seconds = mutant, pathlib.Path(run) / mutant, seed, linear, seconds
+    def __init__(self, mutant, play, run, base, preset, seed, linear, seconds):
+        self.mutant, self.run, self.seed, self.linear, self.seconds = mutant, pathlib.Path(run) / f"{mutant}-{play}", seed, linear, seconds
         shutil.rmtree(self.run, ignore_errors=True)
-        built, self.recipe = TOP / "build" / preset / "bin", RECIPES.get(recipe or mutant)
-        self.cluster = clusters.Cluster(self.run, net, brokers=1, nodes=self.recipe.nodes if self.recipe else 2, projectors=1, preset=preset, proxy=clusters.find_proxy(), programs={name: built / other for name, other in PROGRAMS.items()})
+        built, self.recipe, scene = TOP / "build" / preset / "bin", RECIPES.get(play), SCENES.get(play)
+        nodes = (self.recipe or scene).nodes if self.recipe or scene else 2
+        net = network.Namespaces() if scene and scene.namespaces else network.Loopback(base)
+        self.cluster = clusters.Cluster(self.run, net, brokers=scene.brokers if scene else 1, nodes=nodes, projectors=1, preset=preset, proxy=clusters.find_proxy(), programs={name: built / other for name, other in PROGRAMS.items()})
+        settings = (self.recipe or scene).settings if self.recipe or scene else {}
         of_projector = mutant.startswith("projector_")
         for part in self.cluster.parts.values():
             if isinstance(part, Server):
                 applies = mutant if part.program in PROGRAMS and (part.program == "berth-projections") == of_projector else "none"
                 self.cluster.extra_environment[part.name] = {"BERTH_MUTANT": applies} if part.program in PROGRAMS else {}
         for node in self.cluster.nodes():
-            self.cluster.extra_settings[node.name] = {"node.group": "berth" if self.recipe else f"berth-{node.name}", "append.message_timeout_ms": 1000,
-                                                      "node.command_timeout_ms": 4000, "snapshot.every": 300, **(self.recipe.settings if self.recipe else {})}  # fmt: skip
+            self.cluster.extra_settings[node.name] = {"node.group": "berth" if self.recipe or scene else f"berth-{node.name}", "append.message_timeout_ms": 1000,
+                                                      "node.command_timeout_ms": 4000, "snapshot.every": 300, **settings}  # fmt: skip
+            self.cluster.extra_environment[node.name].update(scene.environment if scene else {})
             node.ready_s = 20
+        for broker in self.cluster.brokers() if scene else ():
+            self.cluster.extra_settings[broker.name] = {name: str(value) for name, value in scene.broker_settings.items()}
         self.dead, self.digests = [], self.run / "results/digests.jsonl"
+        self.scene = scene and scene(self)
 
     def go(self):
         with self.cluster as cluster:
@@ -104,21 +107,31 @@ class Trial:
             except TimeoutError as late:  # owners that take turns, or a mutant that its own guard has stopped: load and checker say what comes of it
                 if not str(late).startswith(("node", "projector", "query")):
                     raise
-            load = self.start_load()
-            try:
-                if load.poll() is None:
-                    self.torment()
-                    load.send_signal(signal.SIGTERM)
-                    load.wait(LOAD_STOP_S)
-            finally:
-                if load.poll() is None:
-                    load.kill()
-                    load.wait()
+            if self.scene:
+                self.scene.play()
+            else:
+                self.suffer()
             self.freeze()
             checked = checking.check(cluster.kafka_direct(), self.run / "history", cluster.postgres_dsn(), cluster.redis_url(), TOP / "build" / cluster.preset / "bin/berth",
-                                     [self.run / "snapshots"], linear_program=self.linear, dump=self.run / "topics", catch_up_s=CATCH_UP_S, linear_s=LINEAR_S, node_digests=self.digests if self.digests.exists() else None)  # fmt: skip
+                                     [self.run / "snapshots"], linear_program=self.linear if self.scene is None or self.scene.linear else None, dump=self.run / "topics", catch_up_s=CATCH_UP_S, linear_s=LINEAR_S, node_digests=self.digests if self.digests.exists() else None)  # fmt: skip
+        for violation in self.scene.found if self.scene else ():
+            checked["violations"].append(violation)
+            checked["violations_by_kind"][violation["kind"]] = checked["violations_by_kind"].get(violation["kind"], 0) + 1
+            checked["violation_count"] += 1
         (self.run / "results/check.json").write_text(json.dumps(checked, indent=1))
         return checked
+
+    def suffer(self):
+        load = self.start_load()
+        try:
+            if load.poll() is None:
+                self.torment()
+                load.send_signal(signal.SIGTERM)
+                load.wait(LOAD_STOP_S)
+        finally:
+            if load.poll() is None:
+                load.kill()
+                load.wait()
 
     def start_load(self):
         where = self.cluster.describe()
@@ -217,8 +230,58 @@ class Trial:
 
 def verdict_of(trial, checked):
     caught = bool(checked["violation_count"] or trial.dead)
-    return {"mutant": trial.mutant, "caught": caught, "by": checked["violations_by_kind"], "died": trial.dead[:2], "takeovers": checked["counters"].get("takeovers", 0),
-            "voids": checked["counters"]["voids"], "operations": checked["counters"].get("operations", 0), "as_wanted": caught == (trial.mutant != "none")}  # fmt: skip
+    return {"caught": caught, "by": checked["violations_by_kind"], "died": trial.dead[:2], "takeovers": checked["counters"].get("takeovers", 0),
+            "voids": checked["counters"]["voids"], "operations": checked["counters"].get("operations", 0), "as_wanted": caught == (trial.mutant != SOUND)}  # fmt: skip
+
+
+NOTHING = {"caught": False, "by": {}, "died": [], "takeovers": 0, "voids": {}, "operations": 0, "as_wanted": False}
+
+
+# What ./dev test runs: certain, and over in half a minute each.
+QUICK = "no_key_memory/same-key,no_parent_check/zombie"
+
+
+def chosen_trials(wanted, known):
+    """[(mutant, play)]: play is a recipe, a scene or "crowd". The sound build goes through all of them: what one finds must be the mutant's doing."""
+    plays = {name: name if name in RECIPES or name in SCENES else CROWD for name in known}
+    trials = []
+    for name in known if wanted == "all" else (QUICK if wanted == "quick" else wanted).split(","):
+        mutant, _, play = name.partition("/")
+        if mutant not in known or play and play not in {CROWD, *RECIPES, *SCENES}:
+            raise ValueError(f"there is no mutant {name}: --mutant list names them; {SOUND}/NAME is the sound build in the play of NAME")
+        trials += [(SOUND, play or one) for one in ([play] if play else [CROWD, *RECIPES, *SCENES])] if mutant == SOUND else [(mutant, play or plays[name])]
+    return trials
+
+
+def attempt(mutant, play, options, linear):
+    """The verdict on one trial; whatever goes wrong is not what was wanted."""
+    began = time.monotonic()
+    scene = SCENES.get(play)
+    if scene and scene.namespaces and not network.Namespaces.is_possible():
+        verdict = {**NOTHING, "failure": "it needs network namespaces: root, ip, nft, unshare, nsenter"}
+    else:
+        try:
+            trial = Trial(mutant, play, pathlib.Path(options.run) / "mutants", options.base, options.preset, options.seed, linear, options.seconds or RUN_S)
+            verdict = verdict_of(trial, trial.go())
+        except (RuntimeError, TimeoutError, OSError, subprocess.SubprocessError) as failure:
+            verdict = {**NOTHING, "failure": str(failure)[:500]}
+    return {"mutant": mutant, "play": play, **verdict, "seconds": round(time.monotonic() - began)}
+
+
+def line_of(verdict):
+    name = verdict["mutant"] + (f" ({verdict['play']})" if verdict["mutant"] == SOUND else "")
+    found = ", ".join(f"{kind} {count}" for kind, count in sorted(verdict["by"].items(), key=lambda item: -item[1])) or ("it died" if verdict["died"] else "nothing")
+    failure = f"  THE RUN FAILED: {verdict['failure']}" if "failure" in verdict else ""
+    return f"{'as wanted' if verdict['as_wanted'] else 'NOT AS WANTED':14} {name:34} {verdict['seconds']:4} s  {found}{failure}"
+
+
+def table_of(verdicts):
+    """For tests/faults/README.md."""
+    rows = ["| build | what it went through | found | records void | seconds, start and check included |", "|---|---|---|---|---|"]
+    for verdict in verdicts:
+        kinds = ", ".join(f"{kind} ({count})" for kind, count in sorted(verdict["by"].items(), key=lambda item: -item[1])) or ("it died" if verdict["died"] else "nothing")
+        rows.append(f"| {'sound' if verdict['mutant'] == SOUND else verdict['mutant']} | {verdict['play']} | {kinds}{'' if verdict['as_wanted'] else ', **not as wanted**'} | {sum(verdict['voids'].values())} | {verdict['seconds']} |")
+    return "\n".join(rows) + "\n"
 
 
 def run(options, linear, say=print):
@@ -226,26 +289,16 @@ def run(options, linear, say=print):
     known = names(TOP / "build" / options.preset / "bin")
     if options.mutant == "list":
         for name in known:
-            say(f"{name:28} {NOT_HERE.get(name, '')}")
+            say(f"{name:28} {(RECIPES[name] if name in RECIPES else SCENES[name]).why if name in RECIPES or name in SCENES else CROWD}")
         return 0
-    chosen = [name for name in known if name not in NOT_HERE] if options.mutant == "all" else options.mutant.split(",")
-    if unknown := set(chosen) - set(known):
-        raise ValueError(f"there is no mutant {', '.join(unknown)}: --mutant list names them")
     verdicts = []
-    # The sound build goes through every recipe too: what a recipe finds must be the mutant's doing.
-    trials = [(name, recipe) for name in chosen for recipe in ([None, *RECIPES] if name == "none" else [None])]
-    for name, recipe in trials:
-        trial = Trial(name, pathlib.Path(options.run) / "mutants", network.Loopback(options.base), options.preset, options.seed, linear, options.seconds or RUN_S, recipe)
-        try:
-            verdict = verdict_of(trial, trial.go())
-        except (RuntimeError, TimeoutError, OSError, subprocess.SubprocessError) as failure:
-            verdict = {"mutant": name, "caught": False, "by": {}, "died": [], "takeovers": 0, "voids": {}, "operations": 0, "as_wanted": False, "failure": str(failure)[:500]}
-        verdict["recipe"] = recipe
-        verdicts.append(verdict)
-        say(f"{'as wanted' if verdict['as_wanted'] else 'NOT AS WANTED':14} {name + (f' ({recipe})' if recipe else ''):28} {'caught by ' + json.dumps(verdict['by']) if verdict['caught'] else 'not caught'}"
-            + (f" died: {verdict['died']}" if verdict["died"] else "") + (f" THE RUN FAILED: {verdict['failure']}" if "failure" in verdict else "") + f"  ({verdict['takeovers']} takeovers, voids {json.dumps(verdict['voids'])})")  # fmt: skip
-    out = pathlib.Path(options.run) / "mutants/verdicts.json"
-    out.write_text(json.dumps(verdicts, indent=1))
-    missed = [verdict["mutant"] for verdict in verdicts if not verdict["as_wanted"]]
-    say(f"{len(verdicts) - len(missed)} of {len(verdicts)} as wanted{', not: ' + ', '.join(missed) if missed else ''}; {out}")
+    for mutant, play in chosen_trials(options.mutant, known):
+        verdicts.append(attempt(mutant, play, options, linear))
+        say(line_of(verdicts[-1]))
+    out = pathlib.Path(options.run) / "mutants"
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "verdicts.json").write_text(json.dumps(verdicts, indent=1))
+    (out / "table.md").write_text(table_of(verdicts))
+    missed = [f"{verdict['mutant']} ({verdict['play']})" for verdict in verdicts if not verdict["as_wanted"]]
+    say(f"seed {options.seed}: {len(verdicts) - len(missed)} of {len(verdicts)} as wanted{', not: ' + ', '.join(missed) if missed else ''}; {out}/table.md")
     return 1 if missed else 0

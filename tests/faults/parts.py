@@ -186,7 +186,7 @@ class Broker(Part):
         for topic in ("offsets.topic", "transaction.state.log", "share.coordinator.state.topic"):
             values[topic + ".replication.factor"] = count
         values["transaction.state.log.min.isr"] = values["share.coordinator.state.topic.min.isr"] = insync
-        return values
+        return {**values, **self.cluster.extra_settings.get(self.name, {})}
 
     def prepare(self):
         self.settings_path.write_text("".join(f"{key}={value}\n" for key, value in self.settings().items()))

@@ -71,10 +71,33 @@ def truncate(folder, offset):
         else:
             with open(segment, "r+b") as file:
                 file.truncate(keep)
+    forget_indexes(folder)
+    return lost
+
+
+def forget_indexes(folder):
     for pattern in ("*.index", "*.timeindex", "*.snapshot", "leader-epoch-checkpoint"):
         for path in pathlib.Path(folder).glob(pattern):
             path.unlink()
-    return lost
+
+
+def take_out(folder, offset):
+    """(place in the file, bytes) of the batch that holds this record; there is one segment."""
+    segment, = pathlib.Path(folder).glob("*.log")
+    data = segment.read_bytes()
+    begin = batches_end_before(data, offset)
+    end = begin + 12 + struct.unpack_from(">i", data, begin + 8)[0]
+    segment.write_bytes(data[:begin] + data[end:])
+    forget_indexes(folder)
+    return begin, data[begin:end]
+
+
+def put_back(folder, taken):
+    segment, = pathlib.Path(folder).glob("*.log")
+    begin, batch = taken
+    data = segment.read_bytes()
+    segment.write_bytes(data[:begin] + batch + data[begin:])
+    forget_indexes(folder)
 
 
 def batches_end_before(data, offset):

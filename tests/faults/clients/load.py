@@ -9,7 +9,6 @@ A process of its own is best: it then has an interpreter to itself, and a networ
 import argparse
 import collections
 import dataclasses
-import datetime
 import json
 import pathlib
 import signal
@@ -61,7 +60,7 @@ class Load:
     def open_trips(self):
         """Each by one key, tried until it is accepted. Raises TimeoutError when nobody opens them for two minutes."""
         opener = Client(0, self.plan, self.board, self._history("open"))
-        first = (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=2)).replace(minute=0, second=0, microsecond=0)
+        first = scene.first_departure()
         until = time.monotonic() + self.OPEN_S
         for trip in self.plan.trips:
             body, attempt, answer = trip.opening(first), 0, None

@@ -28,6 +28,11 @@ class Trip:
         return {"trip": self.id, "name": f"Trip {self.id}", "timezone": "UTC", "points": points, "sections": sections}
 
 
+def first_departure():
+    """Far enough from now that nothing leaves during a run."""
+    return (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=2)).replace(minute=0, second=0, microsecond=0)
+
+
 def rfc3339(time):
     return time.strftime("%Y-%m-%dT%H:%M:%SZ")
 
