@@ -6,7 +6,8 @@
   --seconds S     length of the schedule: 60 in the short form, 480 in the full one; phases grow and shrink with it
   --full          all phases, and the negative one: an acknowledged suffix is cut off all replicas, noticed, accepted on the record, and all goes on
   --phase NAME    a calm, then this phase alone; `lost-suffix` is the negative phase
-  --mutant NAME   instead of all that: short runs of a small cluster with one promise broken, which must be caught; all, list, or names with commas between
+  --mutant NAME   instead of all that: short runs of a small cluster with one promise broken, which must be caught; all, quick, list, or names with commas
+                  between; none/NAME is the sound build in what NAME goes through, which must not be
   --document      writes docs/reliability.md's table and docs/reliability.svg from this run
   --list          the phases and what is in them
   --setup         prepares everything and stops
