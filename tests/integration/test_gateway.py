@@ -62,7 +62,7 @@ WRONG_METHODS = [
 
 @pytest.mark.parametrize("where, method, path, allow", WRONG_METHODS)
 def test_a_wrong_method_on_a_path_that_either_server_knows_is_405_and_says_which_it_takes(stack, where, method, path, allow):
-    status, headers, body = raw_request(getattr(stack, where), f"{method} {path} HTTP/1.1\r\n".encode() + HEAD + b"\r\n", timeout=10 if method != "HEAD" else 2)
+    status, headers, body = raw_request(getattr(stack, where), f"{method} {path} HTTP/1.1\r\n".encode() + HEAD + b"\r\n")
     if method == "HEAD":
         assert status == 405
     else:
