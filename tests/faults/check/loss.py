@@ -46,12 +46,15 @@ def still_stands(record, chain):
 
 def judge(before, operations, after, report):
     """before, after: partition -> Chain, decoded; operations: those that ended before the loss. They have been judged against `before`."""
-    given_up = acceptances(after)
+    given_up, told = acceptances(after), collections.defaultdict(lambda: -1)
+    for op in operations:
+        if op.position:
+            told[op.position[0]] = max(told[op.position[0]], op.position[1])
     lost = {}
     for partition, chain in before.items():
         for record in chain.records:
             if record.valid and not still_stands(record, after.get(partition)):
-                judge_lost(partition, record, given_up[partition], report)
+                judge_lost(partition, record, given_up[partition], told[partition], report)
                 lost[partition, record.offset] = record
     report.count("losses_accepted", sum(map(len, given_up.values())))
     report.count("lost_records", len(lost))
@@ -66,6 +69,9 @@ def judge(before, operations, after, report):
                 report.violation("accepted-nothing", f"what was given up, {begin} to {end}, was not lost", at=f"{partition}@{offset}")
 
 
-def judge_lost(partition, record, given_up, report):
-    if not any(begin <= record.offset < end for _, begin, end in given_up):
+def judge_lost(partition, record, given_up, told, report):
+    """What stands behind the last record that anybody was told of or remembers had only just been written when the brokers died: nobody had a promise of it."""
+    if record.offset > max([told, *(end - 1 for _, _, end in given_up)]):
+        report.count("lost_unpromised")
+    elif not any(begin <= record.offset < end for _, begin, end in given_up):
         report.violation("lost-off-the-record", f"a record that was valid is gone, and no acceptance names its place: {given_up}", at=f"{partition}@{record.offset}")

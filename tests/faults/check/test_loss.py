@@ -82,6 +82,15 @@ def test_an_acceptance_where_nothing_was_lost_is_a_violation(loss):
     assert kinds(loss.accept()) == {"accepted-nothing"}
 
 
+def test_a_record_that_nobody_was_told_of_behind_all_that_was_given_up_was_never_promised(loss):
+    loss.accept().sell_again()
+    loss.before.append(rule.LOG_KEY, "Barrier", {"nonce": b"n" * 16})
+    report = loss.judged()
+    assert report.violations == [] and report.counters["lost_unpromised"] == 1
+    loss.before.read()["position"] = loss.before.token(loss.before.records[-1])  # unless somebody was shown it
+    assert kinds(loss) == {"lost-off-the-record"}
+
+
 def test_a_record_that_is_gone_from_before_the_accepted_range_is_a_violation(loss):
     story = Story()
     story.now_us, story.now_ns = loss.before.now_us, loss.before.now_ns
