@@ -224,6 +224,8 @@ static void lose_suffix(sim_world *world)
     bt_forward forward = { 0 };
     for (int64_t i = 0; i < to; i++)
         bt_forward_step(&forward, &(bt_record){ .offset = i, .key = world->log[i]->key, .value = world->log[i]->value }, NULL);
+    if (forward.height == 0) /* the whole log, its opening too: berth log accept-loss refuses, for there is nothing to go on from */
+        return;
     world->lost = true;
     world->lost_at = to;
     world->counts.losses++;

@@ -160,6 +160,9 @@ static bool find_loss(accepting *self, bt_err *err)
 {
     const accept_options *options = self->options;
     const memory *most = farthest(self);
+    if (self->at.height == 0) /* an acceptance would be its first valid record, and no log of Berth's begins with one */
+        return bt_fail(err, BT_ERR_FATAL, 0, "partition %d holds no valid record any more, not even the one that opened the log: there is nothing to go on from. Begin a new topic, "
+            "with read models and snapshots of its own", self->partition);
     int64_t behind_valid = self->last_valid_offset + 1;
     self->from = options->from >= 0 ? options->from : self->differs_at >= 0 && self->differs_at < behind_valid ? self->differs_at : behind_valid;
     self->to = options->to >= 0 ? options->to : most == NULL ? 0 : most->at.next_offset;
