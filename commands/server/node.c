@@ -376,7 +376,8 @@ bool bt_node_submit(bt_node *node, bt_submission *submission)
     submission->submitted_mono_us = bt_clock_monotonic_us();
     if (!atomic_load_explicit(&node->accepting, memory_order_relaxed) || bt_node_is_short_of_memory(node) || !bt_inbox_push(&node->inbox, &submission->item))
         return false;
-    if (!atomic_load(&slot->busy) && !decide_here(node))
+    bool is_alone = atomic_load_explicit(&node->inbox.count, memory_order_relaxed) == 1; /* others would be company in a batch */
+    if (!atomic_load(&slot->busy) && !(is_alone && decide_here(node)))
         bt_wake_up(&node->wake);
     return true;
 }

@@ -2,7 +2,7 @@
  *
  * The thread waits at once for commands (inbox), delivery reports (producer), records read back (reader), assignments (group) and
  * time, tells the owners, and does what they say. HTTP threads only parse before and write after; but while the thread sleeps and
- * nothing of the partition is in flight, whoever submits a command decides and appends in the thread's place, for to wake it takes longer than that.
+ * no other command is on the node, whoever submits one decides and appends in the thread's place, for to wake it takes longer than that.
  * One has the turn at a time. A batch is what arrived while the last one was in flight; a lone command is appended at once.
  *
  * Nothing here assumes that this node is alone: partitions come and go by the group, and the log settles the rest. A partition that is
