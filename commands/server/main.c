@@ -21,8 +21,11 @@
 #include <unistd.h>
 
 #define ROUTES_MAX 64
-#define TOPIC_WAIT_MS 60000
-#define TOPIC_TELL_MS 10000 /* a multiple of how long one question takes */
+#define ASK_MS 2000
+#define ASK_AGAIN_US INT64_C(100000)
+#define TOPIC_WAIT_US INT64_C(60000000)
+#define TOPIC_NEW_US INT64_C(5000000)
+#define TOPIC_TELL_US INT64_C(10000000)
 #define DRAIN_US INT64_C(500000) /* a client that is busy comes again within it, and is told to go elsewhere */
 
 static volatile sig_atomic_t stop_signals;
@@ -61,7 +64,8 @@ static bt_kafka_config kafka_config_of(program *p)
     return (bt_kafka_config){ p->kafka_settings, p->config.pair_count, "berth-commands" };
 }
 
-/* The number of partitions is fixed in the log; without a broker it cannot be known, so start-up waits for one, for a while. */
+/* The number of partitions is fixed in the log; without a broker it cannot be known, so start-up waits for one, for a while. Of a topic that has
+ * just been made the next broker may not have heard yet: one that does not know it is asked again for a moment. */
 static bool find_partition_count(program *p, bt_err *err)
 {
     bt_kafka_config kafka = kafka_config_of(p);
@@ -69,12 +73,17 @@ static bool find_partition_count(program *p, bt_err *err)
     if (!bt_kafka_config_check(&kafka, err) || !bt_kafka_admin_new(&kafka, &admin, err))
         return false;
     bool found = false;
-    for (int waited_ms = 0; !found && waited_ms < TOPIC_WAIT_MS && stop_signals == 0; waited_ms += 2000) {
-        found = bt_kafka_partition_count(admin, "berth.trip", 2000, &p->partition_count, err);
-        if (!found && err->kind != BT_ERR_RETRY)
+    int64_t began_us = bt_clock_monotonic_us(), told_us = 0;
+    while (!found && stop_signals == 0) {
+        found = bt_kafka_partition_count(admin, "berth.trip", ASK_MS, &p->partition_count, err);
+        int64_t now_us = bt_clock_monotonic_us();
+        if (found || now_us - began_us >= (err->kind == BT_ERR_RETRY ? TOPIC_WAIT_US : TOPIC_NEW_US))
             break;
-        if (!found && waited_ms % TOPIC_TELL_MS == 0)
+        if (told_us == 0 || now_us - told_us >= TOPIC_TELL_US) {
             bt_log_warn("kafka.not_reached", F_ERR(err));
+            told_us = now_us;
+        }
+        bt_clock_sleep_us(ASK_AGAIN_US);
     }
     bt_kafka_admin_free(admin);
     return found;

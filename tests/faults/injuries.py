@@ -11,6 +11,7 @@ import shutil
 
 WAIT_MAX_S = 120
 ZOMBIE_AFTER = 20  # records that a node appends before it stops itself
+METRICS_S = 1.0  # a node's metrics are at most so old
 FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
 KINDS = {}
 
@@ -97,13 +98,14 @@ def node_zombie(run, chance, for_s):
     del run.cluster.extra_settings[name], run.cluster.extra_environment[name]
     yield node.stopped_itself
     others = [other.name for other in run.cluster.nodes() if other is not node]
+    yield METRICS_S  # what they say of themselves may be from before it took its partitions
     yield lambda: {partition for other in others for partition in run.owned(other)} == set(range(run.cluster.partitions))
     yield for_s
     # And the network sends it once more: a copy of what was void already.
     for broker in run.cluster.brokers():
         run.cluster.proxy(broker.name).set("copies", clients=name)
     run.cluster.resume(name)
-    yield 1.0
+    yield 2.0
     for broker in run.cluster.brokers():
         run.cluster.proxy(broker.name).clear("copies")
 
