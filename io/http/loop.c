@@ -79,8 +79,10 @@ static void accept_some(bt_loop *loop)
         int one = 1;
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
         bt_connection *connection = bt_connection_new(loop, fd, &peer);
-        if (connection != NULL && loop->connection_count > loops->connections_max)
+        if (connection != NULL && loop->connection_count > loops->connections_max) {
             turn_away(loop, connection);
+            return; /* a client that comes again at once would be let in by this very turn, before its last connection is seen to have ended */
+        }
     }
 }
 
