@@ -287,8 +287,7 @@ static void register_metrics(bt_node *node)
 static bool connect_kafka(bt_node *node, bt_err *err)
 {
     const bt_node_options *o = &node->options;
-    /* One request at a time: librdkafka's thread sends the first records of a batch while the rest is still being handed over, and with five
-     * allowed it goes on so, ten records a request. With one the rest goes as one. Measured: 40 % less CPU a hold (docs/benchmarks.md). */
+    /* A partition has one batch, hence one request, under way; those of other partitions need not wait for it (docs/decisions/0013). */
     bt_producer_options producer = { .in_flight_max = 5, .topic = o->topic, .message_timeout_ms = o->message_timeout_ms };
     bt_producer_outputs producer_outputs = { .context = node, .reports = on_reports };
     bt_reader_options reader = { .topic = o->topic, .tuning = BT_READER_BEHIND };

@@ -8,7 +8,7 @@
  *
  * stop_after counts records that commands of clients make; those of the log itself, and holds that run out, do not count, for when they
  * come is luck. The process stops at the round in which the count is reached. Off, it costs one predictable branch at each place. The settings
- * that turn it on (test.stop_at, test.stop_after) are refused unless BERTH_TEST_HOOKS=1 is in the environment. The deciding thread only. */
+ * that turn it on (test.stop_at, test.stop_after) are refused unless BERTH_TEST_HOOKS=1 is in the environment. Whoever has the node's turn only. */
 #ifndef BERTH_COMMANDS_SERVER_STOP_HOOK_H
 #define BERTH_COMMANDS_SERVER_STOP_HOOK_H
 

@@ -52,30 +52,27 @@ static void request__for_an_unknown_path__gets_404_and_keeps_the_connection(void
     expect("GET / HTTP/1.1\r\n" HOST "\r\n", 404, "no-such-path", false);
 }
 
+static void expect_allow(const char *request, int status, const char *allow)
+{
+    char value[256];
+    wire_answer answer = wire_ask(request);
+    assert_int_equal(answer.status, status);
+    assert_string_equal(wire_header(&answer, "Allow", value), allow);
+    wire_forget(&answer);
+}
+
 static void request__with_another_method__gets_405_and_allow(void **unused)
 {
-    char allow[256];
     expect("DELETE /v1/trips/3 HTTP/1.1\r\n" HOST "\r\n", 405, "method-not-allowed", false);
-    wire_answer answer = wire_ask("POST /v1/trips/3 HTTP/1.1\r\n" HOST "\r\n");
-    assert_string_equal(wire_header(&answer, "Allow", allow), "GET, HEAD, OPTIONS");
-    wire_forget(&answer);
-    answer = wire_ask("OPTIONS /v1/trips/3/holds HTTP/1.1\r\n" HOST "\r\n");
-    assert_int_equal(answer.status, 204);
-    assert_string_equal(wire_header(&answer, "Allow", allow), "POST, OPTIONS");
-    wire_forget(&answer);
+    expect_allow("POST /v1/trips/3 HTTP/1.1\r\n" HOST "\r\n", 405, "GET, HEAD, OPTIONS");
+    expect_allow("OPTIONS /v1/trips/3/holds HTTP/1.1\r\n" HOST "\r\n", 204, "POST, OPTIONS");
 }
 
 static void request__for_what_another_server_of_the_api_takes__gets_405_and_what_else_the_path_takes(void **unused)
 {
-    char allow[256];
     expect("POST /v1/elsewhere HTTP/1.1\r\n" HOST "\r\n", 405, "method-not-allowed", false);
-    wire_answer answer = wire_ask("POST /v1/elsewhere HTTP/1.1\r\n" HOST "\r\n");
-    assert_string_equal(wire_header(&answer, "Allow", allow), "OPTIONS");
-    wire_forget(&answer);
-    answer = wire_ask("GET /v1/elsewhere HTTP/1.1\r\n" HOST "\r\n");
-    assert_int_equal(answer.status, 405);
-    assert_string_equal(wire_header(&answer, "Allow", allow), "POST, OPTIONS");
-    wire_forget(&answer);
+    expect_allow("POST /v1/elsewhere HTTP/1.1\r\n" HOST "\r\n", 405, "OPTIONS");
+    expect_allow("GET /v1/elsewhere HTTP/1.1\r\n" HOST "\r\n", 405, "POST, OPTIONS");
 }
 
 static void request__with_a_large_body__gets_413_whether_counted_or_chunked(void **unused)
