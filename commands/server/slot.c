@@ -229,7 +229,6 @@ bool bt_slot_renewed(bt_slot *slot, int64_t now_us)
     slot->told = (bt_owner_stats){ .appends = 0 };
     slot->read_wanted = slot->end_wanted = slot->fetching = false; /* what the one before asked for is of no use */
     slot->fetch_count = 0;
-    slot->fetcher_runs = false;
     bt_reader_stop(slot->node->fetcher, slot->partition);
     return true;
 }
@@ -273,10 +272,8 @@ static void serve_fetches(bt_slot *slot, int64_t now_us)
     if (slot->fetching && now_us - slot->fetch_started_us > FETCH_TIMEOUT_US)
         bt_slot_fetched(slot, NULL, now_us);
     if (slot->fetching || slot->fetch_count == 0) {
-        if (!slot->fetching) {
+        if (!slot->fetching)
             bt_reader_stop(slot->node->fetcher, slot->partition); /* it would read the rest of the log, and others' fetches would wait behind that */
-            slot->fetcher_runs = false;
-        }
         return;
     }
     if (!bt_reader_start(slot->node->fetcher, slot->partition, slot->fetches[slot->fetch_first].offset, &err)) {
@@ -284,7 +281,7 @@ static void serve_fetches(bt_slot *slot, int64_t now_us)
         bt_slot_fetched(slot, NULL, now_us);
         return;
     }
-    slot->fetching = slot->fetcher_runs = true;
+    slot->fetching = true;
     slot->fetch_started_us = now_us;
 }
 
@@ -312,8 +309,7 @@ void bt_slot_serve(bt_slot *slot, int64_t now_us)
         slot->end_wanted = false;
         bt_reader_ask_end(slot->node->reader, slot->partition, slot->end_request);
     }
-    if (slot->fetch_count > 0 || slot->fetching || slot->fetcher_runs)
-        serve_fetches(slot, now_us);
+    serve_fetches(slot, now_us);
 }
 
 void bt_slot_tell_metrics(bt_slot *slot)

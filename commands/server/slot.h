@@ -39,7 +39,6 @@ typedef struct bt_slot {
     struct { uint64_t request; int64_t offset; } fetches[BT_OWNER_FETCHES_MAX];
     size_t fetch_first, fetch_count;
     bool fetching;
-    bool fetcher_runs; /* also when its last fetch has been answered, until it is stopped */
     int64_t fetch_started_us;
     snapshot_place place;
     bool has_place;
