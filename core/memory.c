@@ -65,14 +65,14 @@ void bt_arena_release(bt_arena *arena)
     arena->used = arena->taken = 0;
 }
 
-void *bt_arena_try_take(bt_arena *arena, size_t size)
+static void *take_within(bt_arena *arena, size_t size, size_t size_max)
 {
-    if (size > arena->size_max)
+    if (size > size_max)
         return NULL;
     size_t rounded = (size + 15) & ~(size_t)15;
     if (arena->first == NULL || arena->first->size - arena->used < rounded) {
         size_t block_size = rounded > BT_ARENA_BLOCK_SIZE ? rounded : BT_ARENA_BLOCK_SIZE;
-        if (arena->taken > 0 && arena->taken + block_size > arena->size_max)
+        if (arena->taken > 0 && arena->taken + block_size > size_max)
             return NULL;
         bt_arena_block *block = or_die(malloc(sizeof *block + block_size), block_size);
         *block = (bt_arena_block){ .older = arena->first, .size = block_size };
@@ -85,9 +85,12 @@ void *bt_arena_try_take(bt_arena *arena, size_t size)
     return at;
 }
 
+void *bt_arena_try_take(bt_arena *arena, size_t size) { return take_within(arena, size, arena->size_max); }
+
 void *bt_arena_take(bt_arena *arena, size_t size)
 {
-    void *at = bt_arena_try_take(arena, size);
+    size_t reserve = arena->size_max < SIZE_MAX - BT_ARENA_RESERVE ? BT_ARENA_RESERVE : 0;
+    void *at = take_within(arena, size, arena->size_max + reserve);
     bt_assert(at != NULL);
     return memset(at, 0, size);
 }

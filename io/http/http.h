@@ -60,7 +60,7 @@ struct bt_http_request {
     const bt_http_route *route;
     void *context; /* the server's, from its options */
     void *user;    /* the handler's own, for a request that is answered later */
-    bt_arena *arena; /* goes with the request; whoever holds the request may take from it, one thread at a time; 4 MiB at most */
+    bt_arena *arena; /* goes with the request; whoever holds the request may take from it, one thread at a time; 4 MiB at most from outside */
     int64_t received_at_us;     /* real time at which the request was whole */
     int64_t received_mono_us;   /* the same moment, monotonic */
     bt_str correlation;         /* 1 to 64 characters */

@@ -212,6 +212,27 @@ def test_an_oversized_body_is_413(commands, trip):
     assert answer.status_code == 413
 
 
+def test_a_body_that_fills_a_requests_memory_to_the_last_byte_is_refused_like_any_other(commands):
+    """Its strings take what a request may have, and the check after them needs a table of its own: the two met in an assertion once.
+    The size is searched for at which the strings just fit."""
+    def refusal(strings):
+        body = trip_body()
+        body["sections"] = [{"name": "A", "class": "c", "seats": [None] * 3999 + ["a"]}]
+        while strings > 0:
+            body["sections"].append({"name": f"B{len(body['sections'])}", "class": "c", "seats": [""] * min(strings, 4000)})
+            strings -= 4000
+        return code(commands.post("/v1/trips", body))
+
+    fits, too_many = 100_000, 250_000
+    assert (refusal(fits), refusal(too_many)) == ((422, "bad-seats"), (422, "bad-value"))
+    while too_many - fits > 50:
+        middle = (fits + too_many) // 2
+        if refusal(middle) == (422, "bad-seats"):
+            fits = middle
+        else:
+            too_many = middle
+
+
 def test_a_dead_broker_is_503_and_heals(stack, commands, trip):
     stack.kill("kafka")
     key = str(uuid.uuid4())

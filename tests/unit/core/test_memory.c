@@ -48,11 +48,25 @@ static void arena__asked_for_more_than_its_limit__says_no(void **unused)
     bt_arena_release(&arena);
 }
 
+static void arena__filled_to_its_limit_from_outside__still_has_what_the_program_needs(void **unused)
+{
+    bt_arena arena;
+    bt_arena_init(&arena, 1 << 20);
+    while (bt_arena_try_take(&arena, 1000) != NULL)
+        ;
+    char *last = bt_arena_take(&arena, 40000);
+    assert_int_equal(last[39999], 0);
+    assert_str(bt_arena_printf(&arena, "%d", 7), "7");
+    assert_null(bt_arena_try_take(&arena, 40000));
+    bt_arena_release(&arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(alloc__of_more_than_there_is__ends_the_program_with_one_line_and_its_status),
         cmocka_unit_test(arena__asked_for_more_than_its_limit__says_no),
+        cmocka_unit_test(arena__filled_to_its_limit_from_outside__still_has_what_the_program_needs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
