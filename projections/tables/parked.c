@@ -98,8 +98,10 @@ bool bt_table_sink_tend(void *context, int64_t *ret_applied, bt_err *err)
     BT_PG_RESULT streams = { 0 };
     bt_pg_param params[] = { bt_pg_text(bt_str_of(sink->model->name)), bt_pg_text(bt_str_of(sink->topic)), bt_pg_int4(TEND_STREAMS_MAX) };
     *ret_applied = 0;
-    if (sink->parked.count == 0 || sink->tend_count++ % TEND_RETRY_EVERY != 0) /* only: does Postgres answer? An idle log would not find out */
-        return bt_pg_query(sink->pg, "SELECT 1", NULL, 0, NULL, err);
+    if (!bt_table_sink_is_whole(sink, err)) /* an idle log would not find out */
+        return false;
+    if (sink->parked.count == 0 || sink->tend_count++ % TEND_RETRY_EVERY != 0)
+        return true;
     /* In random order: the first hundred must not keep the others from ever being tried. */
     if (!bt_pg_query(sink->pg, "SELECT stream FROM (SELECT DISTINCT stream FROM berth.parked WHERE model = $1 AND topic = $2) AS s ORDER BY random() LIMIT $3", params,
                      BT_COUNT_OF(params), &streams, err))

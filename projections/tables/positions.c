@@ -7,33 +7,6 @@
 #define PRUNE_EVERY 50000
 #define PARTITIONS_MAX 1024
 
-extern const char loop_tables_sql[]; /* loop/tables.sql, built in by CMakeLists.txt */
-
-/* The tables are made under a lock of the transaction: two projectors that start at once would trip over each other's CREATE. */
-static bool make_tables(bt_table_sink *sink, bt_err *err)
-{
-    if (!bt_pg_begin(sink->pg, err))
-        return false;
-    if (bt_pg_script(sink->pg, "SELECT pg_advisory_xact_lock(4269771101)", err) && bt_pg_script(sink->pg, loop_tables_sql, err) &&
-        bt_pg_script(sink->pg, sink->model->sql, err))
-        return bt_pg_commit(sink->pg, err);
-    bt_pg_rollback(sink->pg);
-    return false;
-}
-
-static bool check_layout(bt_table_sink *sink, bt_err *err)
-{
-    BT_PG_RESULT found = { 0 };
-    bt_pg_param params[] = { bt_pg_text(bt_str_of(sink->model->name)), bt_pg_int4(sink->model->layout) };
-    if (!bt_pg_query(sink->pg, "INSERT INTO berth.models (model, layout) VALUES ($1, $2) ON CONFLICT (model) DO NOTHING", params, 2, NULL, err) ||
-        !bt_pg_query(sink->pg, "SELECT layout FROM berth.models WHERE model = $1", params, 1, &found, err))
-        return false;
-    if (found.row_count == 1 && bt_pg_get_i64(&found, 0, 0) == sink->model->layout)
-        return true;
-    return bt_fail(err, BT_ERR_FATAL, 0, "the tables of %s have layout %lld and this program writes %d: rebuild them (drop the tables of %s and its rows in berth.models and berth.positions)",
-                   sink->model->name, found.row_count == 1 ? (long long)bt_pg_get_i64(&found, 0, 0) : -1, sink->model->layout, sink->model->name);
-}
-
 static bool make_positions(bt_table_sink *sink, int32_t partition_count, bt_err *err)
 {
     bt_pg_param params[] = { bt_pg_text(bt_str_of(sink->model->name)), bt_pg_text(bt_str_of(sink->topic)), bt_pg_int4(partition_count) };
@@ -82,7 +55,7 @@ bool bt_table_sink_open(void *context, int32_t partition_count, bt_sink_partitio
     bt_pg_rollback(sink->pg);
     sink->tend_count = 0;
     sink->partition_count = partition_count;
-    return make_tables(sink, err) && check_layout(sink, err) && make_positions(sink, partition_count, err) &&
+    return bt_table_sink_make(sink, err) && make_positions(sink, partition_count, err) &&
            read_positions(sink, partition_count, ret_partitions, err) && bt_table_sink_load_parked(sink, err);
 }
 

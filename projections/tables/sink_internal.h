@@ -23,6 +23,10 @@ struct bt_table_sink {
 
 /* Within the transaction of a batch: positions (BT_ERR_RETRY with BT_SINK_MOVED when an old one does not stand any more) and ids of records. */
 bool bt_table_sink_move(bt_table_sink *sink, const bt_batch *batch, bt_err *err) BT_MUST_CHECK;
+/* Makes what is missing of the tables; all of them anew where some are missing of a model that was begun. BT_ERR_FATAL: they are of another layout. */
+bool bt_table_sink_make(bt_table_sink *sink, bt_err *err) BT_MUST_CHECK;
+/* Are all tables there? BT_ERR_RETRY: no, and opening the sink again mends it. Also: does Postgres answer? */
+bool bt_table_sink_is_whole(bt_table_sink *sink, bt_err *err) BT_MUST_CHECK;
 /* Makes the tables and reads the positions. */
 bool bt_table_sink_open(void *context, int32_t partition_count, bt_sink_partition *ret_partitions, bt_err *err) BT_MUST_CHECK;
 bool bt_table_sink_stop(void *context, int32_t partition, const char *reason, bt_err *err) BT_MUST_CHECK;

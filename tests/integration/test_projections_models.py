@@ -323,6 +323,21 @@ def test_a_restart_of_postgres_is_survived(world):
     assert projector.process.poll() is None
 
 
+@pytest.mark.parametrize("dropped", ["bookings", "stops", "positions", "trips, berth.trip_points, berth.stops, berth.holds, berth.bookings"])
+def test_a_table_that_was_dropped_makes_the_model_begin_anew_and_not_go_on_without_its_rows(world, dropped):
+    world.feed(0, 900)
+    projector = world.start()
+    wait_until(lambda: set(world.tables_at().values()) == {900}, 60, "the first part")
+    wait_until(projector.is_ready, 20, "ready")
+    world.sql(f"DROP TABLE berth.{dropped} CASCADE")
+    wait_until(lambda: projector.events("projection.begun_anew"), 20, "it was noticed, with no further event")
+    world.feed(900)
+    world.wait_folded()
+    world.check()
+    assert projector.process.poll() is None
+    assert len(projector.events("projection.begun_anew")) == 1
+
+
 def test_a_restart_of_the_broker_is_survived(world):
     world.feed(0, 700)
     projector = world.start()
