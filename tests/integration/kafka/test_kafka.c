@@ -38,6 +38,19 @@ static int64_t now_us(void)
             fail_msg("%s", must_err.message); \
     } while (0)
 
+/* A topic that has just been made is known to the controller; the broker that is asked next may hear of it a moment later. */
+static void topic_await(bt_kafka_admin *admin)
+{
+    bt_err err = { 0 };
+    int32_t partition_count;
+    bool is_known = false;
+    for (int i = 0; i < PATIENCE_POLLS && !is_known; i++)
+        if (!(is_known = bt_kafka_partition_count(admin, topic, PATIENCE_MS, &partition_count, &err)))
+            usleep(100000);
+    if (!is_known)
+        fail_msg("%s", err.message);
+}
+
 static void topic_make(const char *name, int32_t partition_count)
 {
     snprintf(topic, sizeof topic, "test.%s.%lld", name, (long long)now_us());
@@ -47,6 +60,7 @@ static void topic_make(const char *name, int32_t partition_count)
     MUST(bt_kafka_admin_new(&config, &admin, &must_err));
     MUST(bt_kafka_topic_create(admin, &spec, PATIENCE_MS, &created, &must_err));
     assert_true(created);
+    topic_await(admin);
     bt_kafka_admin_free(admin);
 }
 
