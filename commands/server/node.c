@@ -9,6 +9,7 @@
 
 #define WAIT_MAX_US INT64_C(50000)
 #define METRICS_EVERY_US INT64_C(250000)
+#define FETCH_BATCH_MAX 16 /* records that one look-up reads at the most: it is stopped in the turn in which they come */
 #define ROUND_READS_MAX 4 /* polls of the reader a round, so that a long restore does not hold up other partitions' commands */
 
 static void on_assigned(void *context, int32_t partition)
@@ -103,10 +104,21 @@ static void on_broken(void *context, int32_t partition, const bt_err *err)
 
 static void on_fetched(void *context, int32_t partition, const bt_record *records, size_t record_count)
 {
-    bt_slot *slot = &((bt_node *)context)->slots[partition];
+    bt_node *node = context;
+    bt_slot *slot = &node->slots[partition];
+    bt_counter_add(node->fetch_records, record_count);
     if (!slot->fetching || record_count == 0 || records[0].offset != slot->fetches[slot->fetch_first].offset)
         return;
     bt_slot_fetched(slot, &records[0], bt_clock_realtime_us());
+}
+
+/* The record is not in the log: who waits for it need not wait for the limit. The owner finds the loss by its own reading. */
+static void on_fetch_broken(void *context, int32_t partition, const bt_err *err)
+{
+    bt_slot *slot = &((bt_node *)context)->slots[partition];
+    bt_log_error("fetch.broken", F_I64("partition", partition), F_ERR(err));
+    if (slot->fetching)
+        bt_slot_fetched(slot, NULL, bt_clock_realtime_us());
 }
 
 /* The flags go down before the inbox is emptied: who still found one up has put its command there in time. */
@@ -279,6 +291,8 @@ static void register_metrics(bt_node *node)
     node->memory_limit = bt_metrics_gauge(m, "berth_memory_limit_bytes", "Resident memory that this process may have; 0: no limit", labels);
     node->memory_short = bt_metrics_gauge(m, "berth_memory_short", "1: over 90 % of the limit, commands are refused", labels);
     node->batch_records = bt_metrics_histogram(m, BT_HISTOGRAM_COUNT, "berth_batch_records", "Records of one group commit", labels);
+    node->fetches = bt_metrics_counter(m, "berth_fetches_total", "Single records looked up in the log: of repeated keys, and to see that they are still there", labels);
+    node->fetch_records = bt_metrics_counter(m, "berth_fetch_records_total", "Records read for that, with those that came along", labels);
     node->queue_depth = bt_metrics_gauge(m, "berth_queue_depth", "Commands on the node, not yet answered", labels);
     for (size_t i = 0; i < BT_COUNT_OF(kinds); i++)
         node->answers[i] = bt_metrics_counter(m, "berth_answers_total", "Commands by kind of answer", BT_LABELS({ "topic", node->options.topic }, { "answer", kinds[i] }));
@@ -292,8 +306,8 @@ static bool connect_kafka(bt_node *node, bt_err *err)
     bt_producer_outputs producer_outputs = { .context = node, .reports = on_reports };
     bt_reader_options reader = { .topic = o->topic, .tuning = BT_READER_BEHIND };
     bt_reader_outputs outputs = { .context = node, .records = on_records, .end = on_end, .broken = on_broken };
-    bt_reader_options fetcher = { .topic = o->topic, .tuning = BT_READER_TAIL, .batch_max = 16, .buffer_bytes = 1 << 20 };
-    bt_reader_outputs fetcher_outputs = { .context = node, .records = on_fetched };
+    bt_reader_options fetcher = { .topic = o->topic, .tuning = BT_READER_TAIL, .batch_max = FETCH_BATCH_MAX, .buffer_bytes = 1 << 20 };
+    bt_reader_outputs fetcher_outputs = { .context = node, .records = on_fetched, .broken = on_fetch_broken };
     bt_group_options group = { .group = o->group, .topic = o->topic, .session_timeout_ms = o->session_timeout_ms };
     bt_group_outputs group_outputs = { .context = node, .assigned = on_assigned, .revoked = on_revoked, .refused = on_session_refused };
     return bt_wake_init(&node->wake, err) && bt_producer_new(&o->kafka, &producer, &producer_outputs, &node->wake, &node->producer, err) &&

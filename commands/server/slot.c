@@ -265,11 +265,12 @@ void bt_slot_snapshot(bt_slot *slot, bool force)
     bt_buf_release(&payload);
 }
 
-/* Starts the fetching reader at the oldest fetch, or gives that up when it takes too long. */
+/* Starts the fetching reader at the oldest fetch, or gives that up when nobody can wait for it any more: a slow broker is no reason to turn a repeat
+ * away sooner than any other command. */
 static void serve_fetches(bt_slot *slot, int64_t now_us)
 {
     bt_err err = { 0 };
-    if (slot->fetching && now_us - slot->fetch_started_us > FETCH_TIMEOUT_US)
+    if (slot->fetching && bt_clock_monotonic_us() - slot->fetch_started_us > slot->node->options.command_timeout_us)
         bt_slot_fetched(slot, NULL, now_us);
     if (slot->fetching || slot->fetch_count == 0) {
         if (!slot->fetching)
@@ -281,8 +282,9 @@ static void serve_fetches(bt_slot *slot, int64_t now_us)
         bt_slot_fetched(slot, NULL, now_us);
         return;
     }
+    bt_counter_inc(slot->node->fetches);
     slot->fetching = true;
-    slot->fetch_started_us = now_us;
+    slot->fetch_started_us = bt_clock_monotonic_us();
 }
 
 void bt_slot_fetched(bt_slot *slot, const bt_record *record, int64_t now_us)

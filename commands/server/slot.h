@@ -15,7 +15,6 @@
 #include <pthread.h>
 
 #define SNAPSHOT_AGAIN_US INT64_C(10000000) /* after one that could not be written: the disk may have room by then */
-#define FETCH_TIMEOUT_US INT64_C(5000000)
 #define YIELD_FOR_US INT64_C(1000000) /* and up to as much again, by chance, so that two nodes do not duel in step */
 
 typedef struct bt_slot_metrics {
@@ -39,7 +38,7 @@ typedef struct bt_slot {
     struct { uint64_t request; int64_t offset; } fetches[BT_OWNER_FETCHES_MAX];
     size_t fetch_first, fetch_count;
     bool fetching;
-    int64_t fetch_started_us;
+    int64_t fetch_started_us; /* monotonic */
     snapshot_place place;
     bool has_place;
     int64_t snapshot_height; /* of the last one loaded, or given to the writer */
@@ -97,7 +96,7 @@ struct bt_node {
     int64_t metrics_told_us;
     bt_histogram *decide_seconds, *append_seconds, *answer_seconds, *batch_records, *snapshot_seconds;
     bt_gauge *queue_depth;
-    bt_counter *answers[BT_ANSWER_KIND_COUNT];
+    bt_counter *answers[BT_ANSWER_KIND_COUNT], *fetches, *fetch_records;
 };
 
 /* ownership.c: who decides on a partition, and how that passes from node to node. */
