@@ -97,10 +97,11 @@ def accept_loss(partition, *more):
     return done.returncode, json.loads(done.stdout) if done.stdout else None, done.stderr
 
 
-def cut(stack, partition, offset):
-    """What stands at `offset` and behind is gone."""
+def cut(stack, *places):
+    """What stands at (topic, partition, offset) and behind is gone."""
     stack.kill("kafka")
-    assert truncate(stack.state / "kafka/data" / f"{TOPIC}-{partition}", offset) > 0
+    for topic, partition, offset in places:
+        assert truncate(stack.state / "kafka/data" / f"{topic}-{partition}", offset) > 0
     (stack.state / "kafka/data/.kafka_cleanshutdown").unlink(missing_ok=True)
     stack.start("kafka")
 
@@ -158,7 +159,7 @@ class Loss:
         self.stack.wait_ready("commands")
 
     def cut(self):
-        cut(self.stack, self.partition, self.cut_at)
+        cut(self.stack, (TOPIC, self.partition, self.cut_at))
 
     def wait_noticed(self):
         wait_until(lambda: phase(self.stack, self.partition) == [READ_ONLY], LOSS_S, "the node is read-only")
@@ -255,3 +256,36 @@ def test_a_loss_that_is_accepted_on_the_record_lets_everything_go_on_from_what_t
     assert hold(commands, loss.trip, **seat(1)).status_code == 409 and accepted(hold(commands, loss.trip, **seat(3)))
     with without_writers(stack):
         assert differences(stack) == []
+
+
+def append_as_it_is(stack, topic, records, *partitions):
+    """(key, value)s, each a batch of its own."""
+    from confluent_kafka import Producer
+
+    producer = Producer({"bootstrap.servers": stack.kafka, "acks": "all"})
+    for key, value in records:
+        for partition in partitions:
+            producer.produce(topic, partition=partition, key=key, value=value)
+        assert producer.flush(LOSS_S) == 0
+
+
+def test_a_loss_of_the_record_that_opened_the_log_is_refused_and_nothing_is_appended(stack):
+    """An acceptance would be the first valid record then, and the partition nobody's log for good. Beside it the same log, of which the opening is left."""
+    topic, opened, all_lost = f"lost.{uuid.uuid4().hex[:8]}", 1, 0
+    copied = [(record.key, record.value) for record in topics.read(stack.kafka, TOPIC)[0][:6]]
+    stack.berth("topics", "create", "--topic", topic, "--partitions", "2")
+    append_as_it_is(stack, topic, copied, all_lost, opened)  # as good a log as the first: the rule knows bytes only
+    asked = ("--topic", topic, "--nodes", "", "--to", str(len(copied)), "--yes")
+    cut(stack, (topic, all_lost, 0), (topic, opened, 1))
+    status, done, said = accept_loss(all_lost, *asked)
+    assert status == 1 and done is None and "not even the one that opened the log" in said and "Begin a new topic" in said, (status, done, said)
+    status, done, said = accept_loss(opened, *asked)
+    assert status == 0 and done["result"] == "accepted" and (done["lost_from"], done["lost_to"]) == (1, len(copied)), (status, done, said)
+    held = topics.read(stack.kafka, topic)
+    assert held[all_lost] == [] and len(held[opened]) == len(copied) and (held[opened][0].key, held[opened][0].value) == copied[0], held
+
+    # What is written behind the loss does not change that: none of it is valid.
+    append_as_it_is(stack, topic, copied[1:], all_lost)
+    status, done, said = accept_loss(all_lost, *asked)
+    assert status == 1 and done is None and "not even the one that opened the log" in said, (status, done, said)
+    assert [(record.key, record.value) for record in topics.read(stack.kafka, topic)[all_lost]] == copied[1:]
