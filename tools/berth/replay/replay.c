@@ -2,12 +2,12 @@
  * them away. For two things: how fast a log folds here, and a digest of the state by which two readers can be compared.
  *
  * The digest of a partition is that of an owner (commands/owner): streams in order of their ids, those that are over left out.
- * Each kind is folded by its own decider's evolve; events of the log itself (key @log) fold into no stream. */
-#include "commands/owner/streams.h"
+ * Each kind is folded by its own decider's evolve, on a second thread (folder.h); events of the log itself (key @log) fold into no stream. */
 #include "core/memory.h"
 #include "io/clock/clock.h"
 #include "schemas/deciders.h"
 #include "tools/berth/log/walk.h"
+#include "tools/berth/replay/folder.h"
 
 #include <stdio.h>
 
@@ -29,10 +29,9 @@ static const bt_setting SETTINGS[] = {
 
 typedef struct replaying {
     const bt_decider *decider;
-    bt_streams *streams[WALK_PARTITIONS_MAX];
-    bt_arena arena;
-    int64_t records, valid, events, bytes, stopped, broken;
-    char first_stop[BT_ERR_MESSAGE_MAX];
+    replay_folder *folder;
+    const replay_folded *folded; /* when all is */
+    int64_t records, valid, bytes, broken;
 } replaying;
 
 static const bt_decider *decider_of(const char *topic)
@@ -44,37 +43,6 @@ static const bt_decider *decider_of(const char *topic)
     return NULL;
 }
 
-static bt_streams *streams_of(replaying *r, int32_t partition)
-{
-    if (r->streams[partition] == NULL) {
-        r->streams[partition] = bt_alloc(sizeof *r->streams[partition]);
-        bt_streams_init(r->streams[partition], r->decider);
-    }
-    return r->streams[partition];
-}
-
-/* As the owner does: what is not understood, or contradicts the state, stops its stream and nothing else. */
-static void fold(replaying *r, int32_t partition, const bt_record *record)
-{
-    bt_streams *streams = streams_of(r, partition);
-    bt_stream *stream = bt_streams_get(streams, record->key);
-    if (stream->stopped)
-        return;
-    bt_event event;
-    bt_err err;
-    bt_arena_reset(&r->arena);
-    if (stream->state == NULL)
-        stream->state = r->decider->state_new(NULL);
-    if (bt_event_decode(record->value, &r->arena, &event, &err) && r->decider->evolve(stream->state, event, NULL, &err)) {
-        r->events++;
-        return;
-    }
-    stream->stopped = true;
-    streams->stopped_count++;
-    if (r->stopped++ == 0)
-        snprintf(r->first_stop, sizeof r->first_stop, "%.*s: %.400s", BT_STR_ARG(record->key), err.message);
-}
-
 static void on_record(void *context, const walk_step *step)
 {
     replaying *r = context;
@@ -84,7 +52,7 @@ static void on_record(void *context, const walk_step *step)
         return;
     r->valid++;
     if (!bt_str_is(step->record->key, BT_LOG_KEY))
-        fold(r, step->partition, step->record);
+        folder_give(r->folder, step->partition, step->record);
 }
 
 static void on_broken(void *context, int32_t partition, int64_t offset, const char *why)
@@ -98,9 +66,9 @@ static bt_id digest_of(replaying *r, int32_t partition, int64_t log_time_us)
 {
     bt_digest digest;
     bt_digest_init(&digest);
-    bt_streams *streams = streams_of(r, partition);
-    bt_stream **sorted = bt_streams_sorted(streams);
-    for (size_t i = 0; i < streams->count; i++) {
+    bt_streams *streams = r->folded->streams[partition];
+    bt_stream **sorted = streams == NULL ? NULL : bt_streams_sorted(streams);
+    for (size_t i = 0; streams != NULL && i < streams->count; i++) {
         bt_streams_touch(streams, sorted[i]); /* deadlines are not kept while folding, as nothing is due here */
         if (sorted[i]->state == NULL || bt_streams_is_over(streams, sorted[i], log_time_us))
             continue;
@@ -118,14 +86,14 @@ static void write_partitions(replaying *r, const walk_result *result, bool diges
 {
     bt_json_open(out, "partitions", '[');
     for (int32_t i = 0; i < result->partition_count; i++) {
-        if (r->streams[i] == NULL && result->at[i].next_offset == 0)
+        if (r->folded->streams[i] == NULL && result->at[i].next_offset == 0)
             continue;
         bt_json_open(out, NULL, '{');
         bt_json_i64(out, "partition", i);
         bt_json_i64(out, "next_offset", result->at[i].next_offset);
         bt_json_i64(out, "height", result->at[i].height);
         bt_json_id(out, "head", result->at[i].head);
-        bt_json_i64(out, "streams", r->streams[i] == NULL ? 0 : r->streams[i]->count);
+        bt_json_i64(out, "streams", r->folded->streams[i] == NULL ? 0 : r->folded->streams[i]->count);
         if (digest)
             bt_json_id(out, "digest", digest_of(r, i, result->at[i].time_us));
         bt_json_close(out, '}');
@@ -140,9 +108,9 @@ static void print_json(replaying *r, const walk_result *result, double seconds, 
     bt_json_open(&out, NULL, '{');
     bt_json_i64(&out, "records", r->records);
     bt_json_i64(&out, "valid", r->valid);
-    bt_json_i64(&out, "events", r->events);
+    bt_json_i64(&out, "events", r->folded->event_count);
     bt_json_i64(&out, "bytes", r->bytes);
-    bt_json_i64(&out, "stopped_streams", r->stopped);
+    bt_json_i64(&out, "stopped_streams", r->folded->stopped_count);
     bt_json_double(&out, "seconds", seconds);
     bt_json_double(&out, "records_per_second", seconds > 0 ? (double)r->records / seconds : 0);
     write_partitions(r, result, digest, &out);
@@ -153,7 +121,7 @@ static void print_json(replaying *r, const walk_result *result, double seconds, 
 
 static void print_text(replaying *r, const walk_result *result, double seconds, bool digest)
 {
-    printf("%lld records, %lld valid, %lld events folded in %.2f s: %.0f records/s, %.1f MB/s\n", (long long)r->records, (long long)r->valid, (long long)r->events, seconds,
+    printf("%lld records, %lld valid, %lld events folded in %.2f s: %.0f records/s, %.1f MB/s\n", (long long)r->records, (long long)r->valid, (long long)r->folded->event_count, seconds,
         seconds > 0 ? (double)r->records / seconds : 0, seconds > 0 ? (double)r->bytes / seconds / 1e6 : 0);
     for (int32_t i = 0; digest && i < result->partition_count; i++) {
         if (result->at[i].next_offset == 0)
@@ -163,39 +131,38 @@ static void print_text(replaying *r, const walk_result *result, double seconds, 
         bt_id_to_hex(digest_of(r, i, result->at[i].time_us), state);
         printf("partition %d to offset %lld: head %.32s state %.32s\n", i, (long long)result->at[i].next_offset, head, state);
     }
-    if (r->stopped > 0)
-        printf("%lld streams stopped at an event that does not fit or is not understood, first %s\n", (long long)r->stopped, r->first_stop);
+    if (r->folded->stopped_count > 0)
+        printf("%lld streams stopped at an event that does not fit or is not understood, first %s\n", (long long)r->folded->stopped_count, r->folded->first_stop);
 }
 
-static void release(replaying *r)
+/* False when nothing could be read, or no thread was to be had. */
+static bool fold_all(const cli_call *call, replaying *r, walk_result *result, double *ret_seconds, bt_err *err)
 {
-    for (int32_t i = 0; i < WALK_PARTITIONS_MAX; i++) {
-        if (r->streams[i] != NULL)
-            bt_streams_release(r->streams[i]);
-        bt_release(r->streams[i]);
-    }
-    bt_arena_release(&r->arena);
-    bt_release(r);
+    const replay_options *options = call->options;
+    walk_options walked = { .topic = options->topic, .partition = (int32_t)options->partition, .label = "replaying" };
+    if (!folder_new(r->decider, &r->folder, err))
+        return false;
+    int64_t begun_us = bt_clock_monotonic_us();
+    bool ok = walk(call, &walked, &(walk_outputs){ r, on_record, on_broken }, result, err);
+    r->folded = folder_finish(r->folder);
+    *ret_seconds = (double)(bt_clock_monotonic_us() - begun_us) / 1e6;
+    return ok;
 }
 
 static int replay_with(const cli_call *call, const bt_decider *decider)
 {
     const replay_options *options = call->options;
-    replaying *r = bt_alloc(sizeof *r);
+    replaying r = { .decider = decider };
     walk_result *result = bt_alloc(sizeof *result);
-    r->decider = decider;
-    bt_arena_init(&r->arena, 0);
-    walk_options walked = { .topic = options->topic, .partition = (int32_t)options->partition, .label = "replaying" };
     bt_err err;
-    int64_t begun_us = bt_clock_monotonic_us();
-    bool ok = walk(call, &walked, &(walk_outputs){ r, on_record, on_broken }, result, &err);
-    double seconds = (double)(bt_clock_monotonic_us() - begun_us) / 1e6;
-    int status = !ok ? cli_fail(&err) : r->broken > 0 || r->stopped > 0 || !result->complete ? CLI_FOUND : CLI_OK;
+    double seconds = 0;
+    bool ok = fold_all(call, &r, result, &seconds, &err);
+    int status = !ok ? cli_fail(&err) : r.broken > 0 || r.folded->stopped_count > 0 || !result->complete ? CLI_FOUND : CLI_OK;
     if (ok && options->common.json)
-        print_json(r, result, seconds, options->digest);
+        print_json(&r, result, seconds, options->digest);
     else if (ok)
-        print_text(r, result, seconds, options->digest);
-    release(r);
+        print_text(&r, result, seconds, options->digest);
+    folder_free(r.folder);
     bt_release(result);
     return status;
 }
