@@ -1,4 +1,4 @@
-"""failover - how long a partition accepts nothing when its node leaves, dies or sleeps, or a broker dies, on three brokers and three nodes.
+"""failover - how long a partition accepts nothing when its node leaves, dies or sleeps, or a broker dies or sleeps, on three brokers and three nodes.
 
 Customers hold places in every partition, at nodes that are not the victim; the longest time without an accepted hold in a partition of the
 victim's is what counts, noticing included (node.session_timeout_ms is 1,500, the brokers' session 3,000).
@@ -12,11 +12,11 @@ import time
 from .cluster import BenchCluster, Customers
 from .measure import Figure, Unmeasured, say
 
-KINDS = ["leave", "kill", "pause", "broker"]
+KINDS = ["leave", "kill", "pause", "broker", "stuck"]
 NAMES = [f"failover.{kind}{part}" for kind in KINDS for part in ("", ".worst")]
 PARTS = "kafka"
 PROGRAMS = []
-ABOUT = "the longest time without an accepted hold when a node leaves, is killed, is paused, or a broker is killed: p50 and worst of 20: 4 minutes, and 5 more for the broker"
+ABOUT = "the longest time without an accepted hold when a node leaves, is killed, is paused, or a broker is killed or stuck: p50 and worst of 20: 4 minutes, and 5 more for each way of the broker's"
 
 ROUNDS = int(os.environ.get("BERTH_BENCH_ROUNDS", "20"))
 AFTER_S = 0.3  # the watch goes on so long after the last partition has come back
@@ -89,7 +89,8 @@ def run(bench):
         warm.stop()
         nodes, brokers = ([part.name for part in parts] for parts in (cluster.nodes(), cluster.brokers()))
         ways = {"leave": (cluster.stop, cluster.start, nodes, "SIGTERM: the node hands over"), "kill": (cluster.kill, cluster.start, nodes, "SIGKILL"),
-                "pause": (cluster.pause, cluster.resume, nodes, "SIGSTOP"), "broker": (cluster.kill, cluster.start, brokers, "SIGKILL of a broker; every partition counts")}
+                "pause": (cluster.pause, cluster.resume, nodes, "SIGSTOP"), "broker": (cluster.kill, cluster.start, brokers, "SIGKILL of a broker; every partition counts"),
+                "stuck": (cluster.pause, cluster.resume, brokers, "SIGSTOP of a broker: it takes what is sent and never answers; every partition counts")}
         for kind in KINDS:
             if bench.wants(f"failover.{kind}"):
                 hurt, mend, victims, what = ways[kind]

@@ -123,7 +123,7 @@ typedef struct bt_owner_config {
     int32_t fetches_max;           /* [BT_OWNER_FETCHES_MAX] */
     int64_t append_timeout_us;     /* without a report or a record read back for so long, the pipeline is dropped [12 s] */
     int64_t command_timeout_us;    /* a client waits no longer: UNAVAILABLE; the pipeline is not dropped for it [30 s] */
-    int64_t barrier_after_us, barrier_every_us;
+    int64_t barrier_after_us, barrier_every_us; /* a refusal waits so long for a proof, then a barrier is appended, no more often than that [2 ms, 10 ms] */
     int64_t probe_after_us;        /* the first record after so long without one: the head of before is read back (probe.c); the pace of tries [1 s] */
     int64_t give_way_us;           /* held back at most so long, once each second at most, for another node's takeover [250 ms] */
     int64_t keys_max, keys_ttl_us; /* [BT_OWNER_KEYS_MAX, BT_OWNER_KEYS_TTL_US] */

@@ -296,6 +296,10 @@ void owner_recover_tick(bt_owner *owner)
     bool overdue = owner->timer >= owner->end_asked + ASK_AGAIN_US && owner->timer >= owner->end_after;
     if (overdue && owner->end_target > owner->read_next)
         owner->outputs.read_from(owner->outputs.context, owner->read_next);
-    if (first_time || overdue)
+    if (overdue && owner->end_awaited) { /* the same question: an answer that is slow counts as well */
+        owner->end_asked = owner->timer;
+        owner->outputs.ask_end(owner->outputs.context, owner->end_request);
+    } else if (first_time || overdue) {
         owner_ask_end(owner);
+    }
 }

@@ -125,7 +125,7 @@ static bool start_node(program *p, bt_err *err)
     bt_node_options options = { .decider = &trip_decider, .decider_settings = &p->trip, .kafka = kafka_config_of(p), .topic = "berth.trip", .group = s->group,
         .node = s->node_name, .address = s->node_address[0] != '\0' ? s->node_address : s->http_listen, .snapshot_folder = p->snapshot_folder,
         .snapshot_every = s->snapshot_every, .partition_count = p->partition_count, .waiting_max = (int32_t)s->waiting_max, .batch_max = (int32_t)s->batch_max,
-        .batches_in_flight_max = (int32_t)s->batches_in_flight, .gather_us = (int32_t)s->gather_us,
+        .batches_in_flight_max = (int32_t)s->batches_in_flight, .gather_us = (int32_t)s->gather_us, .barrier_every_us = (int32_t)s->barrier_every_us,
         .message_timeout_ms = (int32_t)s->message_timeout_ms, .session_timeout_ms = (int32_t)s->session_timeout_ms,
         .command_timeout_us = s->command_timeout_ms * 1000, .directory = p->directory, .routes_changed = on_routes_changed, .context = p, .standby = strcmp(s->standby, "all") == 0, .own_all = s->test_own_all,
         .memory_max = s->memory_max_mb << 20, .stop_at = s->test_stop_at, .stop_after = s->test_stop_after, .event_headers = strcmp(s->event_headers, "cloudevents") == 0, .digest_desk = &p->digest_desk, .metrics = p->metrics };

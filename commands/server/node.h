@@ -47,7 +47,7 @@ typedef struct bt_node_options {
     int64_t snapshot_every;        /* valid records of a partition between two snapshots [200,000] */
     int32_t partition_count;       /* of the topic; must equal what LogOpened says */
     int32_t waiting_max;           /* commands on the node, not yet answered [8,192] */
-    int32_t batch_max, batches_in_flight_max, gather_us;
+    int32_t batch_max, batches_in_flight_max, gather_us, barrier_every_us;
     int32_t message_timeout_ms, session_timeout_ms;
     int64_t command_timeout_us;
     int64_t memory_max;            /* bytes of resident memory [what the system allows]: see io/process/memory.h */

@@ -32,6 +32,7 @@ static const bt_setting settings[] = {
     { "append.batch_max", BT_SETTING_I64, AT(batch_max), "500", "records of one group commit", .min = 1, .max = 10000 },
     { "append.batches_in_flight", BT_SETTING_I64, AT(batches_in_flight), "1", "group commits of a partition under way at once", .min = 1, .max = 5 },
     { "append.gather_us", BT_SETTING_I64, AT(gather_us), "500", "how long a batch waits for company after one of 16 or more; a lone client waits for nothing", .min = 0, .max = 100000 },
+    { "append.barrier_every_us", BT_SETTING_I64, AT(barrier_every_us), "10000", "least time between two barriers, the records that refusals wait for where nothing else is appended: longer makes fewer records and slower refusals", .min = 1000, .max = 10000000 },
     { "append.message_timeout_ms", BT_SETTING_I64, AT(message_timeout_ms), "10000", "an append's report; longer makes a zombie", .min = 1000, .max = 15000 },
     { "events.headers", BT_SETTING_CHOICE, AT(event_headers), "none", "cloudevents: records carry the CloudEvents attributes and traceparent as headers, 250 bytes each", .choices = "none|cloudevents" },
     { "snapshot.every", BT_SETTING_I64, AT(snapshot_every), "200000", "valid records of a partition between two snapshots", .min = 1, .max = 1000000000 },

@@ -10,7 +10,7 @@ typedef struct bt_commands_settings {
     int64_t memory_max_mb;
     int64_t http_workers, http_body_max, waiting_max;
     int64_t http_connections_max, http_read_timeout_ms, http_idle_timeout_ms, http_write_timeout_ms;
-    int64_t batch_max, batches_in_flight, gather_us, message_timeout_ms, session_timeout_ms, command_timeout_ms;
+    int64_t batch_max, batches_in_flight, gather_us, barrier_every_us, message_timeout_ms, session_timeout_ms, command_timeout_ms;
     int64_t snapshot_every, stop_limit_ms, leave_limit_ms, forward_limit_ms, forward_max, forward_connections;
     int64_t hold_ttl_s, hold_ttl_max_s, hold_places_max;
     int64_t test_stop_after;

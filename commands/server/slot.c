@@ -134,7 +134,7 @@ static bt_owner *new_owner(bt_slot *slot)
     const bt_node_options *o = &node->options;
     bt_owner_config config = { .decider = o->decider, .decider_settings = o->decider_settings, .topic = node->topic, .node = bt_str_of(o->node), .address = bt_str_of(o->address),
         .registry = BT_STR("berth"), .partition = slot->partition, .partition_count = o->partition_count, .waiting_max = o->waiting_max, .batch_max = o->batch_max,
-        .batches_in_flight_max = o->batches_in_flight_max, .gather_us = o->gather_us, .command_timeout_us = o->command_timeout_us, .append_timeout_us = (int64_t)(o->message_timeout_ms + 2000) * 1000 };
+        .batches_in_flight_max = o->batches_in_flight_max, .gather_us = o->gather_us, .barrier_every_us = o->barrier_every_us, .command_timeout_us = o->command_timeout_us, .append_timeout_us = (int64_t)(o->message_timeout_ms + 2000) * 1000 };
     bt_owner_outputs outputs = { .context = slot, .append = on_append, .read_from = on_read_from, .ask_end = on_ask_end, .fetch_one = on_fetch_one, .answer = on_answer,
         .random = on_random, .alarm = on_alarm, .forget_saved = on_forget_saved };
     return bt_owner_new(&config, &outputs);

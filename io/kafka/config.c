@@ -132,11 +132,15 @@ static bool set_users(rd_kafka_conf_t *conf, const bt_kafka_config *config, bt_e
     return has_servers || bt_fail(err, BT_ERR_INPUT, 0, "no Kafka is named: set kafka.bootstrap.servers, as in kafka.bootstrap.servers=127.0.0.1:9092");
 }
 
-/* What the user may set otherwise. The library's own limit of 10 s between attempts to connect would keep a server down for
- * so long after its broker is back. */
+/* What the user may set otherwise. The library's own limits would keep a server down after its brokers are well again: 10 s between attempts to connect;
+ * and where a broker's machine is gone without a word, 30 s to connect to it, 60 s for its answer, and five minutes until anybody asks who leads now
+ * (docs/decisions/0015). */
 static const bt_kafka_setting DEFAULTS[] = {
     { "reconnect.backoff.ms", "50" },
     { "reconnect.backoff.max.ms", "1000" },
+    { "socket.timeout.ms", "6000" },
+    { "socket.connection.setup.timeout.ms", "3000" },
+    { "topic.metadata.refresh.interval.ms", "2000" },
 };
 
 static const bt_kafka_setting FORCED_ALL[] = {

@@ -1,5 +1,8 @@
-/* end_query - a ring of questions. The asker owns the tail (it takes answers, or gives up on time), the thread works on
- * the oldest unanswered one; an answer to a question that was given up is dropped. */
+/* end_query - a place for each partition's question, and workers that take the oldest one that waits. The asker owns what is answered or overdue; a
+ * worker's answer to a question that was given up meanwhile is dropped, which the question's number tells.
+ *
+ * As long as leaders answer, one worker asks, and a spare one looks on. When a question has waited for a moment, the one before it hangs at a leader that
+ * is not there: then the spare one asks, and another looks on. */
 #include "io/kafka/end_query.h"
 
 #include "core/memory.h"
@@ -8,13 +11,19 @@
 #include <stdio.h>
 #include <time.h>
 
-#define QUESTIONS_MAX 64
+#define WORKERS_MAX 64
+#define STUCK_MS 20 /* so long a question waits for one that is asked: then that one hangs */
 #define JOIN_MS 2000
 
+typedef enum stage { FREE, WAITING, ASKED, ANSWERED } stage;
+
 typedef struct question {
-    bt_end_answer answer;
+    stage stage;
+    uint64_t number;
     int64_t asked_at_ms;
-    bool answered;
+    bt_end_answer answer;
+    bool has_next; /* asked meanwhile: its turn comes when this one is taken */
+    uint64_t next_request;
 } question;
 
 struct bt_end_query {
@@ -22,12 +31,14 @@ struct bt_end_query {
     char topic[256];
     int timeout_ms;
     bt_wake *wake;
-    pthread_t thread;
     pthread_mutex_t mutex;
     pthread_cond_t changed; /* CLOCK_MONOTONIC */
-    question ring[QUESTIONS_MAX];
-    uint64_t asked, worked, taken; /* counts; taken <= worked <= asked, except that taken may overtake a hanging work */
-    bool stop, stopped;
+    pthread_t workers[WORKERS_MAX];
+    int worker_count, idle_count, busy_count, stopped_count;
+    question questions[BT_END_QUERY_PARTITIONS_MAX]; /* by partition */
+    int32_t open_count, partition_limit;             /* places that are not FREE; no partition from here on was ever asked for */
+    uint64_t last_number;
+    bool stop;
 };
 
 static struct timespec after_ms(int64_t wait_ms)
@@ -43,22 +54,61 @@ static struct timespec after_ms(int64_t wait_ms)
     return at;
 }
 
-/* Called and returns with the mutex held; gives it up while the library works. */
-static void work_on(bt_end_query *query, uint64_t number)
+/* The functions from here to work() are called with the mutex held. */
+
+static question *oldest_waiting(bt_end_query *query)
 {
-    int32_t partition = query->ring[number % QUESTIONS_MAX].answer.partition;
+    question *oldest = NULL;
+    for (int32_t partition = 0; query->open_count > 0 && partition < query->partition_limit; partition++) {
+        question *it = &query->questions[partition];
+        if (it->stage == WAITING && (oldest == NULL || it->number < oldest->number))
+            oldest = it;
+    }
+    return oldest;
+}
+
+static void put(bt_end_query *query, question *place, int32_t partition, uint64_t request)
+{
+    *place = (question){
+        .stage = WAITING,
+        .number = ++query->last_number,
+        .asked_at_ms = bt_kafka_now_ms(),
+        .answer = { .request = request, .partition = partition, .start_offset = -1, .end_offset = -1, .error = RD_KAFKA_RESP_ERR__TIMED_OUT },
+    };
+    pthread_cond_broadcast(&query->changed);
+}
+
+static void *work(void *argument);
+
+static bool add_worker(bt_end_query *query)
+{
+    bool added = query->worker_count < WORKERS_MAX && pthread_create(&query->workers[query->worker_count], NULL, work, query) == 0;
+    query->worker_count += added;
+    query->idle_count += added;
+    return added;
+}
+
+/* Gives the mutex up while the library works. */
+static void work_on(bt_end_query *query, question *asked)
+{
+    uint64_t number = asked->number;
     int64_t start = -1, end = -1;
+    asked->stage = ASKED;
+    query->busy_count++;
+    if (--query->idle_count == 0)
+        (void)add_worker(query); /* without a spare one, questions wait until one is free */
     pthread_mutex_unlock(&query->mutex);
-    rd_kafka_resp_err_t error = rd_kafka_query_watermark_offsets(query->client, query->topic, partition, &start, &end, query->timeout_ms);
+    rd_kafka_resp_err_t error = rd_kafka_query_watermark_offsets(query->client, query->topic, asked->answer.partition, &start, &end, query->timeout_ms);
     pthread_mutex_lock(&query->mutex);
-    if (number < query->taken)
-        return; /* given up meanwhile: its place in the ring may be another's */
-    question *asked = &query->ring[number % QUESTIONS_MAX];
+    query->busy_count--;
+    query->idle_count++;
+    if (asked->number != number || asked->stage != ASKED)
+        return; /* given up meanwhile */
     bool good = error == RD_KAFKA_RESP_ERR_NO_ERROR && end >= 0;
     asked->answer.start_offset = good ? start : -1;
     asked->answer.end_offset = good ? end : -1;
     asked->answer.error = error;
-    asked->answered = true;
+    asked->stage = ANSWERED;
     pthread_cond_broadcast(&query->changed);
     if (query->wake != NULL)
         bt_wake_up(query->wake);
@@ -69,14 +119,18 @@ static void *work(void *argument)
     bt_end_query *query = argument;
     pthread_mutex_lock(&query->mutex);
     while (!query->stop) {
-        if (query->worked < query->taken)
-            query->worked = query->taken;
-        if (query->worked == query->asked)
+        question *next = oldest_waiting(query);
+        int64_t left_ms = next == NULL ? 0 : next->asked_at_ms + STUCK_MS - bt_kafka_now_ms();
+        if (next == NULL) {
             pthread_cond_wait(&query->changed, &query->mutex);
-        else
-            work_on(query, query->worked++);
+        } else if (query->busy_count == 0 || left_ms <= 0) {
+            work_on(query, next);
+        } else {
+            struct timespec until = after_ms(left_ms);
+            pthread_cond_timedwait(&query->changed, &query->mutex, &until);
+        }
     }
-    query->stopped = true;
+    query->stopped_count++;
     pthread_cond_broadcast(&query->changed);
     pthread_mutex_unlock(&query->mutex);
     return NULL;
@@ -95,7 +149,9 @@ bt_end_query *bt_end_query_new(rd_kafka_t *client, const char *topic, int timeou
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&query->changed, &monotonic);
     pthread_condattr_destroy(&monotonic);
-    bt_assert(pthread_create(&query->thread, NULL, work, query) == 0);
+    pthread_mutex_lock(&query->mutex);
+    bt_assert(add_worker(query));
+    pthread_mutex_unlock(&query->mutex);
     return query;
 }
 
@@ -108,52 +164,76 @@ bool bt_end_query_free(bt_end_query *query)
     query->stop = true;
     query->wake = NULL;
     pthread_cond_broadcast(&query->changed);
-    while (!query->stopped && pthread_cond_timedwait(&query->changed, &query->mutex, &until) == 0)
+    while (query->stopped_count < query->worker_count && pthread_cond_timedwait(&query->changed, &query->mutex, &until) == 0)
         ;
-    bool stopped = query->stopped;
+    bool stopped = query->stopped_count == query->worker_count;
     pthread_mutex_unlock(&query->mutex);
-    if (!stopped) {
-        pthread_detach(query->thread);
-        return false;
+    for (int i = 0; i < query->worker_count; i++) {
+        if (stopped)
+            pthread_join(query->workers[i], NULL);
+        else
+            pthread_detach(query->workers[i]);
     }
-    pthread_join(query->thread, NULL);
+    if (!stopped)
+        return false;
     pthread_cond_destroy(&query->changed);
     pthread_mutex_destroy(&query->mutex);
     bt_release(query);
     return true;
 }
 
-bool bt_end_query_ask(bt_end_query *query, int32_t partition, uint64_t request)
+void bt_end_query_ask(bt_end_query *query, int32_t partition, uint64_t request)
 {
+    bt_assert(partition >= 0 && partition < BT_END_QUERY_PARTITIONS_MAX);
     pthread_mutex_lock(&query->mutex);
-    bool room = query->asked - query->taken < QUESTIONS_MAX;
-    if (room) {
-        query->ring[query->asked % QUESTIONS_MAX] = (question){
-            .answer = { .request = request, .partition = partition, .start_offset = -1, .end_offset = -1, .error = RD_KAFKA_RESP_ERR__TIMED_OUT },
-            .asked_at_ms = bt_kafka_now_ms(),
-        };
-        query->asked++;
-        pthread_cond_broadcast(&query->changed);
+    question *place = &query->questions[partition];
+    switch (place->stage) {
+    case FREE:
+        query->open_count++;
+        query->partition_limit = partition < query->partition_limit ? query->partition_limit : partition + 1;
+        put(query, place, partition, request);
+        break;
+    case WAITING:
+        place->answer.request = request;
+        break;
+    case ASKED:
+    case ANSWERED:
+        place->has_next = request != place->answer.request;
+        place->next_request = request;
+        break;
     }
     pthread_mutex_unlock(&query->mutex);
-    return room;
 }
 
-static bool is_due(const bt_end_query *query)
+static question *due(bt_end_query *query)
 {
-    const question *oldest = &query->ring[query->taken % QUESTIONS_MAX];
-    return query->taken < query->asked && (oldest->answered || bt_kafka_now_ms() - oldest->asked_at_ms >= query->timeout_ms);
+    int64_t now_ms = query->open_count > 0 ? bt_kafka_now_ms() : 0;
+    for (int32_t partition = 0; query->open_count > 0 && partition < query->partition_limit; partition++) {
+        question *it = &query->questions[partition];
+        if (it->stage == ANSWERED || (it->stage != FREE && now_ms - it->asked_at_ms >= query->timeout_ms))
+            return it;
+    }
+    return NULL;
 }
 
 bool bt_end_query_take(bt_end_query *query, int wait_ms, bt_end_answer *ret_answer)
 {
     struct timespec until = after_ms(wait_ms);
     pthread_mutex_lock(&query->mutex);
-    while (wait_ms > 0 && !is_due(query) && pthread_cond_timedwait(&query->changed, &query->mutex, &until) == 0)
-        ;
-    bool due = is_due(query);
-    if (due)
-        *ret_answer = query->ring[query->taken++ % QUESTIONS_MAX].answer;
+    question *taken = due(query);
+    while (taken == NULL && wait_ms > 0 && pthread_cond_timedwait(&query->changed, &query->mutex, &until) == 0)
+        taken = due(query);
+    if (taken == NULL)
+        taken = due(query);
+    if (taken != NULL) {
+        *ret_answer = taken->answer;
+        if (taken->has_next) {
+            put(query, taken, ret_answer->partition, taken->next_request);
+        } else {
+            taken->stage = FREE;
+            query->open_count--;
+        }
+    }
     pthread_mutex_unlock(&query->mutex);
-    return due;
+    return taken != NULL;
 }

@@ -8,9 +8,9 @@
 
 #include <stdio.h>
 
-#define PARTITIONS_MAX 1024
+#define PARTITIONS_MAX BT_END_QUERY_PARTITIONS_MAX
 #define BATCH_MAX_DEFAULT 4096
-#define END_TIMEOUT_MS_DEFAULT 5000
+#define END_TIMEOUT_MS_DEFAULT 2000
 #define BEHIND_BYTES 262144 /* so much is delivered at once all the same */
 #define TAIL_WAIT_MS 100 /* a broker's long poll; it answers at once when there is something, but a seek waits for it */
 
@@ -30,11 +30,6 @@ struct bt_reader {
     bool in_poll;
     rd_kafka_message_t **messages; /* batch_max */
     bt_record *records;            /* batch_max */
-    struct {
-        uint64_t request;
-        int32_t partition;
-    } refused[BT_READER_QUESTIONS_MAX]; /* questions over the limit, answered -1 by the next poll; one over all is a bug */
-    size_t refused_count;
 };
 
 static bool options_set(rd_kafka_conf_t *conf, const bt_reader_options *options, bt_err *err)
@@ -217,14 +212,10 @@ static size_t deliver(bt_reader *reader, size_t message_count)
 static void deliver_ends(bt_reader *reader)
 {
     bt_end_answer answer;
-    for (size_t i = 0; i < BT_READER_QUESTIONS_MAX && bt_end_query_take(reader->ends, 0, &answer); i++) {
+    for (size_t i = 0; i < PARTITIONS_MAX && bt_end_query_take(reader->ends, 0, &answer); i++) {
         if (reader->outputs.end != NULL)
             reader->outputs.end(reader->outputs.context, answer.partition, answer.request, answer.end_offset);
     }
-    size_t refused_count = reader->refused_count;
-    reader->refused_count = 0;
-    for (size_t i = 0; i < refused_count && reader->outputs.end != NULL; i++)
-        reader->outputs.end(reader->outputs.context, reader->refused[i].partition, reader->refused[i].request, -1);
 }
 
 size_t bt_reader_poll(bt_reader *reader, int timeout_ms)
@@ -245,22 +236,18 @@ size_t bt_reader_poll(bt_reader *reader, int timeout_ms)
 
 void bt_reader_ask_end(bt_reader *reader, int32_t partition, uint64_t request)
 {
-    if (bt_end_query_ask(reader->ends, partition, request))
-        return;
-    bt_assert(reader->refused_count < BT_READER_QUESTIONS_MAX);
-    reader->refused[reader->refused_count].request = request;
-    reader->refused[reader->refused_count++].partition = partition;
-    if (reader->wake != NULL)
-        bt_wake_up(reader->wake);
+    bt_end_query_ask(reader->ends, partition, request);
 }
 
 bool bt_reader_end_of(bt_reader *reader, int32_t partition, int64_t *ret_start_offset, int64_t *ret_end_offset, bt_err *err)
 {
+    if (partition < 0 || partition >= PARTITIONS_MAX)
+        return bt_fail(err, BT_ERR_INPUT, 0, "partition %d: partitions are 0 to %d", partition, PARTITIONS_MAX - 1);
     /* A query of its own, so that its answer does not meet those of bt_reader_ask_end. */
     bt_end_query *query = bt_end_query_new(reader->client, reader->topic_name, reader->end_timeout_ms, NULL);
     bt_end_answer answer = { .end_offset = -1, .error = RD_KAFKA_RESP_ERR__TIMED_OUT };
-    bool asked = bt_end_query_ask(query, partition, 0);
-    bool answered = asked && bt_end_query_take(query, reader->end_timeout_ms + 100, &answer) && answer.end_offset >= 0;
+    bt_end_query_ask(query, partition, 0);
+    bool answered = bt_end_query_take(query, reader->end_timeout_ms + 100, &answer) && answer.end_offset >= 0;
     (void)bt_end_query_free(query);
     if (!answered)
         return bt_fail(err, BT_ERR_RETRY, answer.error, "partition %d of %s: its end was not told within %d ms: %s", partition, reader->topic_name,

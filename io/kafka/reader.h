@@ -32,7 +32,7 @@ typedef struct bt_reader_options {
     bt_reader_tuning tuning;
     int32_t batch_max;       /* records a poll: 4,096 */
     int64_t buffer_bytes;    /* fetched ahead a partition: 16 MiB, 64 MiB for a rebuild */
-    int32_t end_timeout_ms;  /* an unanswered question for the end is given up after this: 5,000 */
+    int32_t end_timeout_ms;  /* an unanswered question for the end is given up after this: 2,000; while it hangs at a leader that is gone, metadata may name another */
 } bt_reader_options;
 
 typedef struct bt_reader_outputs {
@@ -65,8 +65,8 @@ void bt_reader_stop(bt_reader *reader, int32_t partition); /* fine if it does no
 size_t bt_reader_poll(bt_reader *reader, int timeout_ms);
 
 /* Asks the partition's leader for its end (high watermark); answered by the end output from a later poll, always, within
- * end_timeout_ms of polling. At most BT_READER_QUESTIONS_MAX open: further ones are answered -1 by the next poll. */
-#define BT_READER_QUESTIONS_MAX 64
+ * end_timeout_ms of polling, unless a newer request of the partition takes its place before it was put. The request that is open
+ * already, again, is no further question. */
 void bt_reader_ask_end(bt_reader *reader, int32_t partition, uint64_t request);
 
 /* The same, waiting. Calls no output. */

@@ -8,10 +8,12 @@ To add a kind: write its generator, add @kind, and name it in a phase of schedul
 """
 import os
 import shutil
+import time
 
 WAIT_MAX_S = 120
 ZOMBIE_AFTER = 20  # records that a node appends before it stops itself
 METRICS_S = 1.0  # a node's metrics are at most so old
+SERVED_S = 30  # a limit for a machine with much else to do: it takes some seconds
 FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
 KINDS = {}
 
@@ -250,6 +252,23 @@ def cut_leader(run, chance, for_s):
     run.note_cut_leader(partition, leader)
     yield from cut(run, [(leader, other) for other in others], for_s, f"{leader} of partition {partition} - {','.join(others)}")
     run.note_cut_leader(None, None)
+
+
+@kind
+def broker_dark(run, chance, for_s):
+    """The machine of a broker that leads a hot partition is gone without a word, as by a power cut: nothing refuses, nothing ends, nothing answers. Others
+    lead by the time that the brokers have noticed, and while it is gone its partitions must be sold from again: no client of ours may wait for the dead."""
+    yield run.replicas_are_in_sync
+    name = run.leader(chance.choice(run.hot_partitions()))
+    pairs = [(name, other.name) for kind in ("broker", "node", "projector") for other in run.cluster.named(kind) if other.name != name]
+    injury = cut(run, pairs, for_s, name)
+    yield next(injury)
+    yield next(injury)
+    before, until = run.heights(), time.monotonic() + SERVED_S
+    yield lambda: run.have_grown(before) or time.monotonic() > until
+    if not run.have_grown(before):
+        run.violation("dark", f"{name} was gone for {for_s:.0f} s and more, and some partition still did not grow after {SERVED_S} s: {before} became {run.heights()}")
+    yield from injury
 
 
 def proxied(name):

@@ -44,6 +44,14 @@ class Run:
     def owned(self, name):
         return self.watch.owned(name)
 
+    def heights(self):
+        """Partition -> valid records that some node knew of when it was last asked."""
+        return self.watch.highest_by_label("berth_partition_height", "partition")
+
+    def have_grown(self, before):
+        now = self.heights()
+        return all(now.get(partition, 0) > height for partition, height in before.items())
+
     def scrape(self, name):
         if isinstance(self.cluster[name], Server):
             self.watch.ask(self.cluster[name])

@@ -29,7 +29,7 @@ class Phase:
 
 
 # On loopback the proxies can keep a server and a broker apart; these need more than that.
-NEEDS_NAMESPACES = {"cut_nodes_from_each_other", "cut_brokers", "cut_projector", "cut_leader", "snapshot_full"}
+NEEDS_NAMESPACES = {"cut_nodes_from_each_other", "cut_brokers", "cut_projector", "cut_leader", "broker_dark", "snapshot_full"}
 
 # name: (seconds, what it is for, [(kind, shortest, longest)])
 FULL = {
@@ -44,6 +44,7 @@ FULL = {
     "broker kill": (30, "brokers killed", [("broker_kill", 1.0, 2.0), ("broker_kill", 4.0, 5.0)]),
     "broker roll": (45, "a rolling restart of all brokers", [("broker_roll", 0.5, 1.0)]),
     "broker pause": (30, "one broker paused, then two: no quorum", [("broker_pause", 3.0, 5.0), ("broker_pause_two", 3.0, 4.0)]),
+    "broker dark": (20, "a broker's machine is gone without a word", [("broker_dark", 8.0, 9.0)]),
     "partitions": (50, "nodes, brokers and projectors cut off from each other, one way and both", [
         ("cut_node_from_brokers", 2.0, 4.0), ("cut_node_deaf", 2.0, 4.0), ("cut_node_mute", 2.0, 4.0), ("cut_nodes_from_each_other", 2.0, 3.0),
         ("cut_brokers", 3.0, 5.0), ("cut_projector", 2.0, 3.0)]),

@@ -74,6 +74,18 @@ class Watch:
                     sums[name] = sums.get(name, 0) + int(value)
         return sums
 
+    def highest_by_label(self, metric, label):
+        """A gauge's highest value, by label, among all servers and all their lives."""
+        highest = {}
+        with self.lock:
+            lives = [found for _, found in self.lives.values()]
+        for found in lives:
+            for key, value in found.items():
+                if key.startswith(metric + "{") and f'{label}="' in key:
+                    name = key.split(f'{label}="')[1].split('"')[0]
+                    highest[name] = max(highest.get(name, 0), int(value))
+        return highest
+
     def counters(self):
         """Those that servers count; the checker finds the rest in the topics and histories."""
         events = count_events(self.cluster)

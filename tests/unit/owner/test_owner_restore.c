@@ -168,6 +168,21 @@ static void a_log_end_that_is_low_for_a_while__is_asked_for_again__and_believed_
     assert_int_equal(self->alarm_count, 0);
 }
 
+static void a_log_end_that_comes_late__counts__though_it_was_asked_for_again(void **state)
+{
+    stage *self = *state;
+    stage_renew(self);
+    bt_owner_on_assigned(self->owner, self->now_us);
+    uint64_t asked_first = self->end_request;
+    assert_true(asked_first != 0);
+    self->end_request = 0;
+    stage_pass(self, 1500000);
+    assert_true(self->end_request != 0); /* asked again */
+    bt_owner_on_log_end(self->owner, asked_first, (int64_t)self->log_count, self->now_us);
+    stage_deliver(self);
+    THEN_PHASE(self, BT_OWNER_TAKING_OVER);
+}
+
 static void an_owner_that_waits_for_nothing__asks_for_no_tick(void **state)
 {
     stage *self = *state;
@@ -294,6 +309,7 @@ int main(void)
         AFTER_SALES(a_takeover_that_proved_something_else__stops_the_partition__even_when_it_is_void),
         AFTER_SALES(a_log_that_lost_what_was_proved__is_not_folded_again),
         AFTER_SALES(a_log_end_that_is_low_for_a_while__is_asked_for_again__and_believed_when_it_is_back),
+        AFTER_SALES(a_log_end_that_comes_late__counts__though_it_was_asked_for_again),
         AFTER_SALES(an_owner_that_waits_for_nothing__asks_for_no_tick),
         AFTER_SALES(a_log_that_was_cut_and_grew_again__is_not_folded_on),
         AFTER_SALES(a_snapshot__is_of_what_is_proved__and_refused_while_records_are_in_flight),
