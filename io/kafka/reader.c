@@ -13,6 +13,9 @@
 #define END_TIMEOUT_MS_DEFAULT 2000
 #define BEHIND_BYTES 262144 /* so much is delivered at once all the same */
 #define TAIL_WAIT_MS 100 /* a broker's long poll; it answers at once when there is something, but a seek waits for it */
+#define BUFFER_BYTES_DEFAULT (INT64_C(16) << 20)
+#define BUFFER_RECORDS 100000 /* fetched ahead a partition, if the bytes allow */
+#define NUDGE_TIMEOUT_MS 1000
 
 struct bt_reader {
     rd_kafka_t *client;
@@ -28,6 +31,11 @@ struct bt_reader {
     uint64_t started_at_poll[PARTITIONS_MAX]; /* what the current poll took from the library before a start is stale */
     uint64_t poll_number;
     bool in_poll;
+    int64_t buffer_bytes;
+    struct {
+        int64_t bytes, records;
+    } drained[PARTITIONS_MAX]; /* delivered since the last nudge */
+    bt_end_query *nudges;      /* made with the first one; a partition's real question must not wait for one of these */
     rd_kafka_message_t **messages; /* batch_max */
     bt_record *records;            /* batch_max */
 };
@@ -35,9 +43,9 @@ struct bt_reader {
 static bool options_set(rd_kafka_conf_t *conf, const bt_reader_options *options, bt_err *err)
 {
     bool rebuild = options->tuning == BT_READER_REBUILD, behind = options->tuning == BT_READER_BEHIND;
-    int64_t buffer_bytes = options->buffer_bytes != 0 ? options->buffer_bytes : (rebuild ? INT64_C(64) << 20 : INT64_C(16) << 20);
+    int64_t buffer_bytes = options->buffer_bytes != 0 ? options->buffer_bytes : BUFFER_BYTES_DEFAULT;
     return bt_kafka_conf_set_i64(conf, "queued.max.messages.kbytes", buffer_bytes / 1024 > 0 ? buffer_bytes / 1024 : 1, err) &&
-           bt_kafka_conf_set_i64(conf, "queued.min.messages", rebuild ? 1000000 : 100000, err) &&
+           bt_kafka_conf_set_i64(conf, "queued.min.messages", BUFFER_RECORDS, err) &&
            bt_kafka_conf_set_i64(conf, "fetch.wait.max.ms", behind ? BT_READER_BEHIND_MS : TAIL_WAIT_MS, err) &&
            bt_kafka_conf_set_i64(conf, "fetch.min.bytes", behind ? BEHIND_BYTES : 1, err) &&
            bt_kafka_conf_set_i64(conf, "fetch.error.backoff.ms", 50, err) &&
@@ -77,6 +85,7 @@ bool bt_reader_new(const bt_kafka_config *config, const bt_reader_options *optio
     }
     reader->outputs = *outputs;
     reader->wake = wake;
+    reader->buffer_bytes = options->buffer_bytes != 0 ? options->buffer_bytes : BUFFER_BYTES_DEFAULT;
     reader->batch_max = options->batch_max > 0 ? options->batch_max : BATCH_MAX_DEFAULT;
     reader->end_timeout_ms = options->end_timeout_ms > 0 ? options->end_timeout_ms : END_TIMEOUT_MS_DEFAULT;
     snprintf(reader->topic_name, sizeof reader->topic_name, "%s", options->topic);
@@ -105,7 +114,8 @@ void bt_reader_free(bt_reader *reader)
     if (reader->topic != NULL)
         rd_kafka_topic_destroy(reader->topic);
     /* A hanging question holds the client: better a leak at the end of a reader than a crash. */
-    if (bt_end_query_free(reader->ends) && reader->client != NULL)
+    bool answered = bt_end_query_free(reader->nudges);
+    if (bt_end_query_free(reader->ends) && answered && reader->client != NULL)
         rd_kafka_destroy(reader->client);
     bt_release(reader->messages);
     bt_release(reader->records);
@@ -187,6 +197,28 @@ static bool is_wanted(const bt_reader *reader, int32_t partition)
     return reader->running[partition] && reader->started_at_poll[partition] != reader->poll_number;
 }
 
+/* This librdkafka looks again at a queue that was full a second later, however soon it is empty (its #2879; newer ones have
+ * fetch.queue.backoff.ms): a long log came at one buffer a second. But it looks whenever the thread of that broker has any work: so when a
+ * quarter of a buffer was delivered, that thread is asked something. The answer does not matter. */
+static void nudge(bt_reader *reader, int32_t partition)
+{
+    if (reader->nudges == NULL)
+        reader->nudges = bt_end_query_new(reader->client, reader->topic_name, NUDGE_TIMEOUT_MS, NULL);
+    bt_end_query_ask(reader->nudges, partition, reader->poll_number);
+    reader->drained[partition].bytes = reader->drained[partition].records = 0;
+}
+
+static void count_drained(bt_reader *reader, int32_t partition, size_t record_count)
+{
+    int64_t bytes = reader->drained[partition].bytes, records = reader->drained[partition].records + (int64_t)record_count;
+    for (size_t i = 0; i < record_count; i++)
+        bytes += (int64_t)(reader->records[i].key.size + reader->records[i].value.size);
+    reader->drained[partition].bytes = bytes;
+    reader->drained[partition].records = records;
+    if (bytes >= reader->buffer_bytes / 4 || records >= BUFFER_RECORDS / 4)
+        nudge(reader, partition);
+}
+
 /* Messages of one partition come in runs, a fetch at a time; each run is one call. */
 static size_t deliver(bt_reader *reader, size_t message_count)
 {
@@ -204,6 +236,7 @@ static size_t deliver(bt_reader *reader, size_t message_count)
             record_of(reader->messages[i], &reader->records[run++]);
         if (is_wanted(reader, first->partition))
             reader->outputs.records(reader->outputs.context, first->partition, reader->records, run);
+        count_drained(reader, first->partition, run);
         delivered += run;
     }
     return delivered;
@@ -216,6 +249,9 @@ static void deliver_ends(bt_reader *reader)
         if (reader->outputs.end != NULL)
             reader->outputs.end(reader->outputs.context, answer.partition, answer.request, answer.end_offset);
     }
+    /* Only so that the next nudge can be asked. */
+    for (size_t i = 0; i < PARTITIONS_MAX && reader->nudges != NULL && bt_end_query_take(reader->nudges, 0, &answer); i++)
+        ;
 }
 
 size_t bt_reader_poll(bt_reader *reader, int timeout_ms)

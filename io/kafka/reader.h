@@ -23,7 +23,7 @@ typedef struct bt_reader bt_reader;
 typedef enum bt_reader_tuning {
     BT_READER_TAIL,    /* what comes is delivered at once: a live projection */
     BT_READER_BEHIND,  /* what comes is delivered within BT_READER_BEHIND_MS, in few fetches: an owner's look back at its own appends */
-    BT_READER_REBUILD, /* deep buffers: restores, rebuilds, replays */
+    BT_READER_REBUILD, /* large fetches: rebuilds, replays */
 } bt_reader_tuning;
 
 /* Zero means the default. */
@@ -31,7 +31,7 @@ typedef struct bt_reader_options {
     const char *topic;
     bt_reader_tuning tuning;
     int32_t batch_max;       /* records a poll: 4,096 */
-    int64_t buffer_bytes;    /* fetched ahead a partition: 16 MiB, 64 MiB for a rebuild */
+    int64_t buffer_bytes;    /* fetched ahead a partition: 16 MiB, or 100,000 records */
     int32_t end_timeout_ms;  /* an unanswered question for the end is given up after this: 2,000; while it hangs at a leader that is gone, metadata may name another */
 } bt_reader_options;
 

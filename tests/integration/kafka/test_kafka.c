@@ -214,6 +214,45 @@ static void reader__asked_for_the_end__answers_with_the_high_watermark(void **un
     bt_wake_release(&wake);
 }
 
+/* Records of nearly a megabyte that cannot be compressed, so that a fetch brings two or three: each is many buffers of 64 KB. */
+static void append_large(bt_producer *producer, size_t count)
+{
+    enum { SIZE = 900000 };
+    uint8_t *value = bt_alloc(SIZE);
+    for (size_t i = 0; i < SIZE; i++)
+        value[i] = (uint8_t)bt_mix64(i);
+    for (size_t i = 0; i < count; i++) {
+        bt_append append = { .attempt = i + 1, .key = BT_STR("trip-1"), .value = { value, SIZE }, .time_us = now_us() };
+        bt_producer_append(producer, &append, 1);
+        for (int polls = 0; polls < PATIENCE_POLLS && seen.report_count <= i; polls++)
+            bt_producer_poll(producer, 100);
+    }
+    bt_release(value);
+}
+
+/* Without the reader's nudges each of some 30 fetches is a second after the one before: 41 polls came back empty, with them none. */
+static void reader__of_a_log_much_longer_than_its_buffer__does_not_wait_a_second_each_time_it_is_full(void **unused)
+{
+    enum { COUNT = 60, IDLE_MAX = 30 };
+    topic_make("long", 1);
+    seen_reset();
+    bt_producer *producer;
+    MUST(bt_producer_new(&config, &(bt_producer_options){ .topic = topic }, &producer_outputs, NULL, &producer, &must_err));
+    append_large(producer, COUNT);
+    assert_int_equal(seen.report_count, COUNT);
+    bt_reader *reader;
+    MUST(bt_reader_new(&config, &(bt_reader_options){ .topic = topic, .buffer_bytes = 65536 }, &reader_outputs, NULL, &reader, &must_err));
+    MUST(bt_reader_start(reader, 0, 0, &must_err));
+    int idle = 0;
+    for (int i = 0; i < PATIENCE_POLLS && seen.record_count < COUNT; i++)
+        idle += bt_reader_poll(reader, 400) == 0 && seen.record_count > 0;
+    assert_int_equal(seen.record_count, COUNT);
+    assert_int_equal(seen.ends, 0);
+    assert_true(idle < IDLE_MAX);
+    bt_reader_free(reader);
+    bt_producer_free(producer, 1000);
+}
+
 static void reader__of_null_keys_and_values__delivers_them_as_null(void **unused)
 {
     topic_make("nulls", 1);
@@ -361,6 +400,7 @@ int main(void)
         cmocka_unit_test(append__of_a_batch__is_reported_in_order_with_dense_offsets_and_read_back),
         cmocka_unit_test(reader__at_a_position_past_the_end__says_broken_and_does_not_reset),
         cmocka_unit_test(reader__asked_for_the_end__answers_with_the_high_watermark),
+        cmocka_unit_test(reader__of_a_log_much_longer_than_its_buffer__does_not_wait_a_second_each_time_it_is_full),
         cmocka_unit_test(reader__of_null_keys_and_values__delivers_them_as_null),
         cmocka_unit_test(wake__for_reports_and_records__comes_without_polling),
         cmocka_unit_test(append__that_cannot_be__is_reported_for_good_and_so_is_what_follows_it),
