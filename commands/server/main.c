@@ -10,9 +10,11 @@
 #include "io/http/admin.h"
 #include "io/http/api.h"
 #include "io/kafka/admin.h"
+#include "io/kafka/opening.h"
 #include "io/log/log.h"
 #include "io/process/process.h"
 #include "io/trouble/trouble.h"
+#include "schemas/log.h"
 
 #include <signal.h>
 #include <stdatomic.h>
@@ -28,6 +30,7 @@
 #define TOPIC_TELL_US INT64_C(10000000)
 #define DRAIN_US INT64_C(500000) /* a client that is busy comes again within it, and is told to go elsewhere */
 
+static const bt_opening_type OPENING = { bt_event_decode, &log_opened_message, offsetof(struct log_opened, partition_count) };
 static volatile sig_atomic_t stop_signals;
 
 static void on_signal(int signal_number)
@@ -75,7 +78,8 @@ static bool find_partition_count(program *p, bt_err *err)
     bool found = false;
     int64_t began_us = bt_clock_monotonic_us(), told_us = 0;
     while (!found && stop_signals == 0) {
-        found = bt_kafka_partition_count(admin, "berth.trip", ASK_MS, &p->partition_count, err);
+        found = bt_kafka_partition_count(admin, "berth.trip", ASK_MS, &p->partition_count, err) &&
+                bt_log_partition_count(&kafka, "berth.trip", &OPENING, &p->partition_count, err);
         int64_t now_us = bt_clock_monotonic_us();
         if (found || now_us - began_us >= (err->kind == BT_ERR_RETRY ? TOPIC_WAIT_US : TOPIC_NEW_US))
             break;

@@ -2,11 +2,13 @@
 #include "projections/loop/projector.h"
 
 #include "io/clock/clock.h"
+#include "io/kafka/opening.h"
 #include "io/kafka/reader.h"
 #include "io/log/log.h"
 #include "projections/loop/acceptance.h"
 #include "projections/loop/mutant.h"
 #include "projections/loop/watch.h"
+#include "schemas/log.h"
 
 #include <stdatomic.h>
 
@@ -198,7 +200,9 @@ static void on_broken(void *context, int32_t index, const bt_err *err)
         projector->broken = *err; /* no such topic, or not allowed: a person may be mending it */
 }
 
-/* Once: the reader, and how many partitions there are. */
+static const bt_opening_type OPENING = { bt_event_decode, &log_opened_message, offsetof(struct log_opened, partition_count) };
+
+/* Once: the reader, and how many partitions the log has. */
 static bool meet_topic(bt_projector *projector, bt_err *err)
 {
     bt_reader_options options = { .topic = projector->options.topic, .tuning = BT_READER_TAIL };
@@ -210,7 +214,8 @@ static bool meet_topic(bt_projector *projector, bt_err *err)
     if (!projector->reader && !bt_reader_new(projector->options.kafka, &options, &outputs, &projector->wake, &projector->reader, err))
         return false;
     int32_t partition_count;
-    if (!bt_reader_partition_count(projector->reader, 2000, &partition_count, err))
+    if (!bt_reader_partition_count(projector->reader, 2000, &partition_count, err) ||
+        !bt_log_partition_count(projector->options.kafka, projector->options.topic, &OPENING, &partition_count, err))
         return false;
     projector->partitions = bt_alloc((size_t)partition_count * sizeof *projector->partitions);
     projector->partition_count = partition_count;

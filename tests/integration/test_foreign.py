@@ -183,3 +183,45 @@ def test_help_shows_no_secret(foreign):
         for flag in ("--help", "--version"):
             status, said = foreign.run(program, flag, environment=told)
             assert (status, shown_secrets(said)) == (0, []), said
+
+
+def grow_topic(environment, partitions):
+    from confluent_kafka.admin import AdminClient, NewPartitions
+
+    admin = AdminClient({name.removeprefix("BERTH_KAFKA_").lower().replace("_", "."): value for name, value in environment.items() if name.startswith("BERTH_KAFKA_")})
+    admin.create_partitions([NewPartitions("berth.trip", partitions)])["berth.trip"].result(PATIENCE_S)
+    wait_until(lambda: len(admin.list_topics("berth.trip", timeout=PATIENCE_S).topics["berth.trip"].partitions) == partitions, PATIENCE_S, "the broker shows them")
+
+
+def events_of(server, event):
+    return [json.loads(line) for line in server.log().splitlines() if f'"event":"{event}"' in line and line.endswith("}")]
+
+
+def test_a_topic_that_was_given_more_partitions_is_read_as_before_and_nothing_is_sold_again(foreign, make_server, tmp_path):
+    """Last of this file: partitions cannot be taken back. Where a trip is depends on their number; with the new one most trips would be looked for elsewhere."""
+    told, databases = foreign.kafka(), foreign.postgres() | foreign.redis()
+    commands = make_server("commands", told, node__name="grown", state__dir=str(tmp_path / "before"))
+    commands.wait_ready()
+    orders, trips, holds = Api(commands.url), [f"grown-{uuid.uuid4().hex[:12]}" for _ in range(8)], {}
+    for trip in trips:
+        assert orders.post("/v1/trips", trip_body(trip=trip, seats=1)).status_code == 201
+        holds[trip] = hold(orders, trip).json()["hold"]
+    commands.stop()
+    grow_topic(told, 7)
+
+    commands = make_server("commands", told, node__name="grown", state__dir=str(tmp_path / "after"))  # no snapshot knows the old number
+    projections, query = make_server("projections", told | databases), make_server("query", databases)
+    for server in (commands, projections, query):
+        server.wait_ready()
+    for server in (commands, projections):
+        assert {(event["partitions"], event["of_the_log"]) for event in events_of(server, "topic.grown")} == {(7, 2)}
+    orders, reads = Api(commands.url), Api(query.url)
+    for trip in trips:
+        again, taken = orders.post("/v1/trips", trip_body(trip=trip, seats=1)), hold(orders, trip)
+        assert (again.status_code, again.json()["code"]) == (409, "trip-exists"), again.text
+        assert (taken.status_code, taken.json()["code"]) == (409, "sold-out"), taken.text
+        confirmed = orders.post(f"/v1/trips/{trip}/holds/{holds[trip]}/confirm")
+        assert confirmed.status_code == 201, confirmed.text
+        reads.position = orders.position
+        assert reads.get(f"/v1/bookings/{holds[trip]}").json()["trip"] == trip
+        assert reads.get(f"/v1/trips/{trip}/seats?from=a&to=f").json()["free"] == 0
