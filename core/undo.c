@@ -136,7 +136,7 @@ void bt_undo_free(bt_undo *undo)
 /* Without a frame nothing can be taken back: what was pushed would pass for the next frame's. */
 static bool is_in_frame(const bt_undo *undo) { return undo != NULL && undo->frame_count > 0; }
 
-void bt_undo_save(bt_undo *undo, void *at, size_t size)
+void bt_undo_save_in(bt_undo *undo, void *at, size_t size)
 {
     if (is_in_frame(undo))
         push(undo, ENTRY_SAVED, at, at, size);

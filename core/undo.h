@@ -24,7 +24,12 @@ void bt_undo_roll_back_newest(bt_undo *undo);
 size_t bt_undo_frame_count(const bt_undo *undo);
 
 /* The bytes will be put back by a roll-back. size is at most 64 KiB a call. */
-void bt_undo_save(bt_undo *undo, void *at, size_t size);
+void bt_undo_save_in(bt_undo *undo, void *at, size_t size); /* undo is not NULL */
+static inline void bt_undo_save(bt_undo *undo, void *at, size_t size)
+{
+    if (undo != NULL) /* a dozen times an event: a restore, which has none, is not to pay for the call */
+        bt_undo_save_in(undo, at, size);
+}
 /* Zeroed memory that a roll-back releases. */
 void *bt_undo_alloc(bt_undo *undo, size_t size);
 /* Releases at when the frame is committed; at once without an undo. NULL is fine. */
