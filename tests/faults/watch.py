@@ -63,27 +63,25 @@ class Watch:
         return int(sum(value for found in lives for key, value in found.items()
                        if (key == metric or key.startswith(metric + "{")) and all(label in key for label in wanted)))  # fmt: skip
 
-    def by_label(self, metric, label):
-        sums = {}
+    def _values(self, metric, label):
+        """(label's value, series' value) in all servers and all their lives."""
         with self.lock:
             lives = [found for _, found in self.lives.values()]
         for found in lives:
             for key, value in found.items():
                 if key.startswith(metric + "{") and f'{label}="' in key:
-                    name = key.split(f'{label}="')[1].split('"')[0]
-                    sums[name] = sums.get(name, 0) + int(value)
+                    yield key.split(f'{label}="')[1].split('"')[0], int(value)
+
+    def by_label(self, metric, label):
+        sums = {}
+        for name, value in self._values(metric, label):
+            sums[name] = sums.get(name, 0) + value
         return sums
 
     def highest_by_label(self, metric, label):
-        """A gauge's highest value, by label, among all servers and all their lives."""
         highest = {}
-        with self.lock:
-            lives = [found for _, found in self.lives.values()]
-        for found in lives:
-            for key, value in found.items():
-                if key.startswith(metric + "{") and f'{label}="' in key:
-                    name = key.split(f'{label}="')[1].split('"')[0]
-                    highest[name] = max(highest.get(name, 0), int(value))
+        for name, value in self._values(metric, label):
+            highest[name] = max(highest.get(name, 0), value)
         return highest
 
     def counters(self):
