@@ -86,7 +86,6 @@ def until_accepted(what, ask, status=201):
 class Scene:
     """settings, environment: of each node; broker_settings: of each broker. why: for people. found: violations that the scene itself saw, as the checker would write them."""
 
-    tries = 1
     why, nodes, brokers, namespaces, linear, settings, environment, broker_settings = "", 1, 1, False, True, {}, {}, {}
 
     def __init__(self, trial):

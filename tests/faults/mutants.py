@@ -253,25 +253,18 @@ def chosen_trials(wanted, known):
 
 
 def attempt(mutant, play, options, linear):
-    """The verdict on one trial. A scene that hangs on a moment has several tries to hit it; what the sound build is found out in stands at once."""
+    """The verdict on one trial. Whatever goes wrong is not what was wanted."""
     began = time.monotonic()
     scene = SCENES.get(play)
     if scene and scene.namespaces and not network.Namespaces.is_possible():
-        return {"mutant": mutant, "play": play, **NOTHING, "failure": "it needs network namespaces: root, ip, nft, unshare, nsenter", "tries": 0, "seconds": 0}
-    for turn in range(1, (scene.tries if scene else 1) + 1):
-        verdict = {**one_try(mutant, play, options, linear, options.seed + turn - 1), "tries": turn}
-        if verdict["as_wanted"] or verdict["caught"]:
-            break
+        verdict = {**NOTHING, "failure": "it needs network namespaces: root, ip, nft, unshare, nsenter"}
+    else:
+        try:
+            trial = Trial(mutant, play, pathlib.Path(options.run) / "mutants", options.base, options.preset, options.seed, linear, options.seconds or RUN_S)
+            verdict = verdict_of(trial, trial.go())
+        except (RuntimeError, TimeoutError, OSError, subprocess.SubprocessError) as failure:
+            verdict = {**NOTHING, "failure": str(failure)[:500]}
     return {"mutant": mutant, "play": play, **verdict, "seconds": round(time.monotonic() - began)}
-
-
-def one_try(mutant, play, options, linear, seed):
-    """Whatever goes wrong is not what was wanted."""
-    try:
-        trial = Trial(mutant, play, pathlib.Path(options.run) / "mutants", options.base, options.preset, seed, linear, options.seconds or RUN_S)
-        return verdict_of(trial, trial.go())
-    except (RuntimeError, TimeoutError, OSError, subprocess.SubprocessError) as failure:
-        return {**NOTHING, "failure": str(failure)[:500]}
 
 
 def line_of(verdict):
