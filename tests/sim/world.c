@@ -505,6 +505,18 @@ static void calm_down(sim_world *world)
     world_violates(world, "faults stopped, and still %s", !all_answered(world) ? "a command waits" : owning_node(world) == NULL ? "nobody owns" : "a node is read-only");
 }
 
+/* Who had proved what was lost, and waits for the report of an append that went with it, looks when the append's time is over, and not before: nothing else tells it. */
+static bool somebody_awaits_a_lost_report(const sim_world *world)
+{
+    for (int32_t i = 0; i < world->node_count; i++) {
+        bt_owner_stats stats;
+        bt_owner_stats_of(world->nodes[i].owner, &stats);
+        if (world->lost && world->nodes[i].knew_the_lost && stats.in_flight_count > 0 && bt_owner_phase_of(world->nodes[i].owner) == BT_OWNER_OWNING)
+            return true;
+    }
+    return false;
+}
+
 void world_calm(sim_world *world)
 {
     world->quiet = true;
@@ -518,7 +530,7 @@ void world_calm(sim_world *world)
         calm_down(world);
     }
     /* A last takeover may be under way: it gets five tries, with the same key. */
-    enum { TRIES_MAX = 5 };
+    enum { TRIES_MAX = 5, APPEND_ROUNDS_MAX = 20000 };
     sim_call *last = NULL;
     for (int try = 0; try < TRIES_MAX && owning_node(world) != NULL && (last == NULL || last->outcome != OUTCOME_OK); try++) {
         last = &world->calls[world->call_count++];
@@ -528,6 +540,8 @@ void world_calm(sim_world *world)
         calm_down(world);
     }
     for (int round = 0; round < 20; round++) /* what is reported but not read back yet is compared */
+        calm_round(world);
+    for (int round = 0; round < APPEND_ROUNDS_MAX && somebody_awaits_a_lost_report(world); round++)
         calm_round(world);
     if (last != NULL && last->outcome != OUTCOME_OK && !all_read_only(world))
         world_violates(world, "faults stopped, and a new command is not accepted (outcome %d)", last->outcome);
