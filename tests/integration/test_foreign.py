@@ -225,3 +225,5 @@ def test_a_topic_that_was_given_more_partitions_is_read_as_before_and_nothing_is
         reads.position = orders.position
         assert reads.get(f"/v1/bookings/{holds[trip]}").json()["trip"] == trip
         assert reads.get(f"/v1/trips/{trip}/seats?from=a&to=f").json()["free"] == 0
+    status, said = foreign.run("berth", "log", "verify", environment=told)
+    assert (status, said.count("violation at"), said.count("is partition")) == (1, 2, 2), f"once for each partition that was opened with two: {said}"

@@ -42,6 +42,7 @@ typedef struct partition_state {
     position *positions; /* a ring by offset */
     int64_t valid, void_parent, void_malformed, bytes, took_over, unchecked_positions;
     int64_t last_time_us;
+    int32_t partition_count; /* as LogOpened tells it; 0 before */
 } partition_state;
 
 typedef struct verifying {
@@ -115,6 +116,7 @@ static void count_type(verifying *v, const char *name, size_t bytes)
 
 static void check_opened(verifying *v, const walk_step *step, const struct log_opened *opened)
 {
+    state_of(v, step->partition)->partition_count = opened->partition_count;
     if (!bt_str_is(opened->topic, v->options->topic) || opened->partition != step->partition || opened->partition_count != v->result->partition_count)
         violation(v, step->partition, step->record->offset, "LogOpened tells of partition %d of %d of %.*s; this is partition %d of %d of %s", opened->partition,
             opened->partition_count, BT_STR_ARG(opened->topic), step->partition, v->result->partition_count, v->options->topic);
@@ -170,7 +172,8 @@ static void check_place(verifying *v, const walk_step *step, const bt_meta *meta
 {
     partition_state *state = state_of(v, step->partition);
     const bt_record *record = step->record;
-    int32_t home = bt_str_is(record->key, BT_LOG_KEY) ? step->partition : bt_partition_of(record->key, v->result->partition_count);
+    int32_t count = state->partition_count > 0 ? state->partition_count : v->result->partition_count; /* the topic may have grown since */
+    int32_t home = bt_str_is(record->key, BT_LOG_KEY) ? step->partition : bt_partition_of(record->key, count);
     if (home != step->partition)
         violation(v, step->partition, record->offset, "stream %.*s belongs into partition %d", BT_STR_ARG(record->key), home);
     if (meta->time < state->last_time_us)
