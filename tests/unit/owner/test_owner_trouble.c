@@ -238,6 +238,34 @@ static void a_clock_that_jumps_back__stalls_no_time_out(void **state)
     assert_true(self->appends[2].time_us >= self->appends[1].time_us);
 }
 
+static void a_repeat__looked_up_while_the_partition_recovers__gets_its_first_answer(void **state)
+{
+    stage *self = *state;
+    stage_call *first = stage_call_now(self, TOY_HOLD, "t", 1, "k1");
+    stage_decide(self);
+    stage_land_and_report_all(self);
+    stage_call *again = stage_call_now(self, TOY_HOLD, "t", 1, "k1");
+    stage_call *doubtful = stage_call_now(self, TOY_HOLD, "t", 2, "k2");
+    stage_decide(self);
+    stage_report(self, 3, BT_APPEND_UNKNOWN, -1);
+    THEN_PHASE(self, BT_OWNER_RECOVERING);
+    stage_call *later = stage_call_now(self, TOY_HOLD, "t", 1, "k1");
+    stage_decide(self);
+    stage_answer_fetch(self);
+    THEN_WAITS(again);
+    THEN_WAITS(later);
+    stage_settle(self);
+    stage_pass(self, 10000);
+    stage_settle(self);
+    stage_pass(self, 10000);
+    stage_settle(self);
+    THEN_ANSWERED(doubtful, BT_ANSWER_ACCEPTED);
+    THEN_ANSWERED(again, BT_ANSWER_REPEATED);
+    THEN_ANSWERED(later, BT_ANSWER_REPEATED);
+    assert_string_equal(again->answer.body, first->answer.body);
+    assert_string_equal(later->answer.body, first->answer.body);
+}
+
 static void a_foreign_takeover__makes_it_yield__until_it_is_assigned_again(void **state)
 {
     stage *self = *state;
@@ -311,6 +339,7 @@ int main(void)
         OWNING(a_success_without_an_offset__is_proved_by_reading__or_sent_again),
         OWNING(a_client_that_gives_up__drops_no_pipeline),
         OWNING(a_clock_that_jumps_back__stalls_no_time_out),
+        OWNING(a_repeat__looked_up_while_the_partition_recovers__gets_its_first_answer),
         OWNING(a_foreign_takeover__makes_it_yield__until_it_is_assigned_again),
         OWNING(a_record_read_back__that_is_not_the_one_answered_for__makes_the_partition_read_only),
         OWNING(a_jump_in_offsets__is_read_again__and_stops_the_partition_when_it_stays),
