@@ -32,9 +32,11 @@ static bool take_key(bt_http_request *request, bt_str *ret_key)
 static bool take_actor(bt_http_request *request, bt_str *ret_actor)
 {
     *ret_actor = BT_STR("anonymous");
-    if (!bt_http_header(request, "Berth-Actor", ret_actor) || bt_name_is_valid(*ret_actor))
+    if (!bt_http_header(request, "Berth-Actor", ret_actor))
         return true;
-    bt_http_problem(request, &(bt_problem){ .type = &bt_problem_bad_request, .field = BT_STR("Berth-Actor"), .detail = BT_STR("An id is 1 to 80 of A-Z a-z 0-9 . _ ~ -") });
+    if (bt_name_is_valid(*ret_actor) && bt_http_header_times(request, "Berth-Actor") == 1) /* of two, one may be a client's own, before a gateway's */
+        return true;
+    bt_http_problem(request, &(bt_problem){ .type = &bt_problem_bad_request, .field = BT_STR("Berth-Actor"), .detail = BT_STR("Exactly one id of 1 to 80 of A-Z a-z 0-9 . _ ~ -") });
     return false;
 }
 

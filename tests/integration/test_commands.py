@@ -200,11 +200,15 @@ def test_a_missing_or_bad_key_is_400(commands, trip, key, slug):
     assert status == 400 and found in (slug, "missing-key")
 
 
-def test_a_repeated_key_header_is_400(stack, trip):
+@pytest.mark.parametrize("headers, says", [
+    (b"Idempotency-Key: k1\r\nIdempotency-Key: k2", b"bad-key"),
+    (b"Idempotency-Key: k1\r\nBerth-Actor: a1\r\nBerth-Actor: a2", b"Berth-Actor"),
+])  # fmt: skip
+def test_a_repeated_header_that_tells_orders_apart_is_400(stack, trip, headers, says):
     body = b'{"from":"a","to":"f","count":1,"customer":"c"}'
-    request = b"POST /v1/trips/%s/holds HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\nIdempotency-Key: k1\r\nIdempotency-Key: k2\r\nContent-Length: %d\r\n\r\n%s" % (trip.encode(), len(body), body)
+    request = b"POST /v1/trips/%s/holds HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n%s\r\nContent-Length: %d\r\n\r\n%s" % (trip.encode(), headers, len(body), body)
     status, _, text = raw_request(stack.commands, request)
-    assert status == 400 and b"bad-key" in text
+    assert status == 400 and says in text
 
 
 def test_an_oversized_body_is_413(commands, trip):

@@ -74,6 +74,12 @@ def test_a_taken_port_is_named_with_its_holder_and_another_base(dev):
     assert "BERTH_PORT_BASE=" in line
 
 
+def test_more_parts_than_one_are_refused_before_anything_happens_to_the_first(dev):
+    for action in ("start", "stop", "kill", "pause", "resume"):
+        told = dev(action, "kafka", "redis")
+        assert (told.returncode, "takes one part" in told.stderr) == (2, True), told
+
+
 def test_a_stack_keeps_its_addresses_whatever_base_is_named_later(dev, tmp_path):
     """Also while it runs: kept for its folder, not guessed from the environment of whoever asks."""
     assert dev("up", "--parts", "redis").returncode == 0
