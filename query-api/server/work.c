@@ -98,6 +98,8 @@ static bt_pg *connection_of(const qa_settings *settings)
 bool qa_worker_query(qa_worker *worker, const char *sql, const bt_pg_param *params, size_t param_count, bt_pg_result *ret_rows, bt_err *err)
 {
     int64_t began_us = bt_clock_monotonic_us();
+    if (!bt_pg_is_connected(worker->pg) && !qa_board_is_up(worker->server->board, QA_SOURCE_POSTGRES))
+        return bt_fail(err, BT_ERR_RETRY, 0, "Postgres has not answered for a while"); /* to wait for it here would hold up what Redis can answer */
     if (bt_pg_query(worker->pg, sql, params, param_count, ret_rows, err))
         return true;
     bool lost = (err->kind == BT_ERR_RETRY || err->kind == BT_ERR_UNKNOWN) && !bt_pg_is_connected(worker->pg);

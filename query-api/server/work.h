@@ -21,7 +21,8 @@ typedef struct qa_work_options {
 } qa_work_options;
 
 /* A statement on the worker's connection. All statements here only read, so one that failed for want of a connection is tried once more on a
- * new one if the watcher finds Postgres up: a restart of Postgres, or a pooler that drops connections, is then not seen by clients. */
+ * new one if the watcher finds Postgres up: a restart of Postgres, or a pooler that drops connections, is then not seen by clients. While the
+ * watcher finds it down, a worker that has lost its connection does not wait for a new one: BT_ERR_RETRY at once. */
 bool qa_worker_query(qa_worker *worker, const char *sql, const bt_pg_param *params, size_t param_count, bt_pg_result *ret_rows, bt_err *err) BT_MUST_CHECK;
 
 bool qa_work_start(const qa_work_options *options, qa_work **ret_work, bt_err *err) BT_MUST_CHECK;

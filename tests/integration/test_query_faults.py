@@ -1,5 +1,6 @@
 """Reads while a part is away: what goes on, what says so, how long it takes, and that it heals by itself."""
 import concurrent.futures
+import os
 import random
 import signal
 import threading
@@ -152,6 +153,27 @@ def test_postgres_hanging__no_read_waits_longer_than_its_limits(stack, api, quer
         postgres.rollback()
         postgres.autocommit = True
     wait_until(lambda: query.get("/v1/stops", fresh=False).status_code == 200, 10, "it heals")
+
+
+def test_postgres_silent__reads_do_not_wait_for_it_each_anew(stack, api, query, postgres):
+    """It takes connections and says nothing: a read that asked for one would wait for three seconds."""
+    trip = opened(api)
+    assert api.get(f"/v1/trips/{trip}").status_code == 200
+    with postgres.cursor() as cursor:
+        cursor.execute("SELECT pid FROM pg_stat_activity WHERE application_name LIKE 'berth-query-api%'")
+        sessions = [pid for pid, in cursor.fetchall()]
+    stack.pause("postgres")
+    try:
+        for pid in sessions:
+            os.kill(pid, signal.SIGTERM)
+        wait_until(lambda: ready(stack).status_code == 503, PATIENCE_S, "readyz says so")
+        began = time.monotonic()
+        for _ in range(120):
+            problem(query.get(f"/v1/trips/{trip}", fresh=False), 503, "unavailable")
+        assert time.monotonic() - began < 180, "it would be 360 s"
+    finally:
+        stack.resume("postgres")
+    wait_until(lambda: query.get(f"/v1/trips/{trip}", fresh=False).status_code == 200, PATIENCE_S, "it heals")
 
 
 def test_a_server_that_stops_answers_whoever_waits(stack, api, query):
