@@ -216,15 +216,29 @@ static question *due(bt_end_query *query)
     return NULL;
 }
 
+/* None is due. The time of the one whose time is over first, or the limit, if that is sooner. */
+static int64_t next_ms(const bt_end_query *query, int64_t limit_ms)
+{
+    int64_t next = limit_ms;
+    for (int32_t partition = 0; partition < query->partition_limit; partition++) {
+        const question *it = &query->questions[partition];
+        if (it->stage != FREE && it->asked_at_ms + query->timeout_ms < next)
+            next = it->asked_at_ms + query->timeout_ms;
+    }
+    return next;
+}
+
 bool bt_end_query_take(bt_end_query *query, int wait_ms, bt_end_answer *ret_answer)
 {
-    struct timespec until = after_ms(wait_ms);
     pthread_mutex_lock(&query->mutex);
     question *taken = due(query);
-    while (taken == NULL && wait_ms > 0 && pthread_cond_timedwait(&query->changed, &query->mutex, &until) == 0)
+    int64_t now_ms = wait_ms > 0 ? bt_kafka_now_ms() : 0, until_ms = now_ms + wait_ms;
+    while (taken == NULL && now_ms < until_ms) {
+        struct timespec at = after_ms(next_ms(query, until_ms) - now_ms);
+        pthread_cond_timedwait(&query->changed, &query->mutex, &at);
         taken = due(query);
-    if (taken == NULL)
-        taken = due(query);
+        now_ms = bt_kafka_now_ms();
+    }
     if (taken != NULL) {
         *ret_answer = taken->answer;
         if (taken->has_next) {

@@ -7,6 +7,7 @@
 #include "io/kafka/end_query.h"
 
 #include <stdio.h>
+#include <time.h>
 
 #define PARTITIONS_MAX BT_END_QUERY_PARTITIONS_MAX
 #define BATCH_MAX_DEFAULT 4096
@@ -16,6 +17,7 @@
 #define BUFFER_BYTES_DEFAULT (INT64_C(16) << 20)
 #define BUFFER_RECORDS 100000 /* fetched ahead a partition, if the bytes allow */
 #define NUDGE_TIMEOUT_MS 1000
+#define ASK_AGAIN_MS 50
 
 struct bt_reader {
     rd_kafka_t *client;
@@ -275,6 +277,22 @@ void bt_reader_ask_end(bt_reader *reader, int32_t partition, uint64_t request)
     bt_end_query_ask(reader->ends, partition, request);
 }
 
+/* A broker that has only just started says at once that it does not lead the partition; it will. */
+static bool ask_until_told(bt_end_query *query, int32_t partition, int timeout_ms, bt_end_answer *ret_answer)
+{
+    const struct timespec pause = { .tv_nsec = ASK_AGAIN_MS * 1000000L };
+    int64_t until_ms = bt_kafka_now_ms() + timeout_ms;
+    for (;;) {
+        int64_t left_ms = until_ms - bt_kafka_now_ms();
+        bt_end_query_ask(query, partition, 0);
+        if (left_ms <= 0 || !bt_end_query_take(query, (int)left_ms + 100, ret_answer))
+            return false;
+        if (ret_answer->end_offset >= 0)
+            return true;
+        nanosleep(&pause, NULL);
+    }
+}
+
 bool bt_reader_end_of(bt_reader *reader, int32_t partition, int64_t *ret_start_offset, int64_t *ret_end_offset, bt_err *err)
 {
     if (partition < 0 || partition >= PARTITIONS_MAX)
@@ -282,8 +300,7 @@ bool bt_reader_end_of(bt_reader *reader, int32_t partition, int64_t *ret_start_o
     /* A query of its own, so that its answer does not meet those of bt_reader_ask_end. */
     bt_end_query *query = bt_end_query_new(reader->client, reader->topic_name, reader->end_timeout_ms, NULL);
     bt_end_answer answer = { .end_offset = -1, .error = RD_KAFKA_RESP_ERR__TIMED_OUT };
-    bt_end_query_ask(query, partition, 0);
-    bool answered = bt_end_query_take(query, reader->end_timeout_ms + 100, &answer) && answer.end_offset >= 0;
+    bool answered = ask_until_told(query, partition, reader->end_timeout_ms, &answer);
     (void)bt_end_query_free(query);
     if (!answered)
         return bt_fail(err, BT_ERR_RETRY, answer.error, "partition %d of %s: its end was not told within %d ms: %s", partition, reader->topic_name,

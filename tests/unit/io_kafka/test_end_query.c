@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #define TOPIC "mock"
+#define MANY "mock-many" /* has as many partitions as can be asked for */
 #define PARTITIONS 8
 #define LED_BY_GONE 4 /* partitions below it */
 enum { HERE = 1, GONE = 2, FOREVER_MS = 3600000, TIMEOUT_MS = 4000, WAIT_MS = 60000 };
@@ -39,6 +40,7 @@ static int set_up(void **state)
     s.host = rd_kafka_new(RD_KAFKA_PRODUCER, rd_kafka_conf_new(), why, sizeof why);
     s.cluster = rd_kafka_mock_cluster_new(s.host, 2);
     assert_int_equal(rd_kafka_mock_topic_create(s.cluster, TOPIC, PARTITIONS, 1), 0);
+    assert_int_equal(rd_kafka_mock_topic_create(s.cluster, MANY, BT_END_QUERY_PARTITIONS_MAX, 1), 0);
     for (int32_t partition = 0; partition < PARTITIONS; partition++)
         assert_int_equal(rd_kafka_mock_partition_set_leader(s.cluster, TOPIC, partition, partition < LED_BY_GONE ? GONE : HERE), 0);
     s.client = new_client(rd_kafka_mock_cluster_bootstraps(s.cluster));
@@ -116,6 +118,8 @@ static void every_partition_there_can_be__is_asked_at_once__and_answered_once(vo
 {
     stage *s = *state;
     int answered[BT_END_QUERY_PARTITIONS_MAX] = { 0 };
+    assert_true(bt_end_query_free(s->query));
+    s->query = bt_end_query_new(s->client, MANY, TIMEOUT_MS, NULL);
     for (int32_t partition = 0; partition < BT_END_QUERY_PARTITIONS_MAX; partition++)
         bt_end_query_ask(s->query, partition, 1);
     for (int i = 0; i < BT_END_QUERY_PARTITIONS_MAX; i++)
