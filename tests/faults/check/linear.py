@@ -1,6 +1,6 @@
 """linear - the histories of the hot seats as operations on single seats, for Porcupine (../linear decides; its model.go says what each kind means).
 
-Each key's effect is one operation: from the begin of its first attempt that was not refused to the end of the first that was told of it. An attempt
+Each key's effect is one operation: from the begin of its first attempt that was not refused, nor told that all was so already, to the end of the first that was told of it. An attempt
 whose outcome nobody was told is taken from the log: void for good, it had no effect; valid, it had one before somebody was told of a later record.
 That a hold's time ran out is the owner's own event: it happened after what stands before it was asked for, and before somebody was told of what
 stands behind it. Refusals and "already so" are one operation an attempt. Of reads only the strong ones can be linearizable: they carry the newest
@@ -52,7 +52,9 @@ class Seats:
         for offset, (name, event) in records:
             if name in ("TripOpened", "SaleClosed", "TripCancelled"):
                 continue
-            call, back = self.interval(offset, groups.get(event["meta"]["command"], ()))
+            # Who was told "already so" under this key, by another record, was told of another moment: nothing was done then, and no key is remembered of it.
+            made_it = [op for op in groups.get(event["meta"]["command"], ()) if op.outcome != "accepted" or op.position is None or op.position[1] == offset]
+            call, back = self.interval(offset, made_it)
             self.add_event(call, back, name, event)
 
     def interval(self, offset, group):

@@ -537,6 +537,15 @@ def test_an_unknown_that_happened_ends_when_somebody_was_told_of_what_stands_beh
     assert (take["call"], take["return"]) == (line["begin_ns"], story.lines[-1]["end_ns"])
 
 
+def test_an_already_so_under_a_key_that_had_an_effect_later_is_no_part_of_that_effect(story):
+    hold, held, _ = story.hold(3)
+    _, line = story.confirm(hold)
+    begin = line["begin_ns"]
+    story.lines.insert(-1, {**line, "begin_ns": begin - 200_000_000, "end_ns": begin - 100_000_000, "position": story.token(held)})
+    turn = next(op for op in prepared(story) if op["seat"].endswith("/3") and op["now"] == linear.BOOKED)
+    assert (turn["call"], turn["return"]) == (begin, line["end_ns"])
+
+
 def test_an_unknown_that_never_happened_is_no_operation(story):
     before = prepared(story)
     story.tick()
