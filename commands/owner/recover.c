@@ -6,11 +6,17 @@
  * settles every open attempt (clause 6). */
 #include "commands/owner/internal.h"
 
+static void put_question(bt_owner *owner)
+{
+    owner->end_asked = owner->timer;
+    owner->outputs.ask_end(owner->outputs.context, owner->end_request);
+}
+
 void owner_ask_end(bt_owner *owner)
 {
     owner->end_awaited = true;
-    owner->end_asked = owner->timer;
-    owner->outputs.ask_end(owner->outputs.context, ++owner->end_request);
+    owner->end_request++;
+    put_question(owner);
 }
 
 /* None the first time, then doubling, half of it at random so that two owners do not meet again. */
@@ -296,10 +302,8 @@ void owner_recover_tick(bt_owner *owner)
     bool overdue = owner->timer >= owner->end_asked + ASK_AGAIN_US && owner->timer >= owner->end_after;
     if (overdue && owner->end_target > owner->read_next)
         owner->outputs.read_from(owner->outputs.context, owner->read_next);
-    if (overdue && owner->end_awaited) { /* the same question: an answer that is slow counts as well */
-        owner->end_asked = owner->timer;
-        owner->outputs.ask_end(owner->outputs.context, owner->end_request);
-    } else if (first_time || overdue) {
+    if (overdue && owner->end_awaited)
+        put_question(owner); /* the same one: an answer that is slow counts as well */
+    else if (first_time || overdue)
         owner_ask_end(owner);
-    }
 }

@@ -45,7 +45,7 @@ typedef struct bt_node_options {
     bool own_all;                  /* tests only: owns every partition, whatever the group says */
     const char *snapshot_folder;   /* NULL or "": none are read or written */
     int64_t snapshot_every;        /* valid records of a partition between two snapshots [200,000] */
-    int32_t partition_count;       /* of the topic; must equal what LogOpened says */
+    int32_t partition_count;       /* of the log, as LogOpened says; the topic may have more */
     int32_t waiting_max;           /* commands on the node, not yet answered [8,192] */
     int32_t batch_max, batches_in_flight_max, gather_us, barrier_every_us;
     int32_t message_timeout_ms, session_timeout_ms;

@@ -68,8 +68,7 @@ static void fold(replay_folder *f, uint32_t partition, bt_str key, bt_bytes valu
         f->result.event_count++;
         return;
     }
-    stream->stopped = true;
-    streams->stopped_count++;
+    bt_streams_stop(streams, stream);
     if (f->result.stopped_count++ == 0)
         snprintf(f->result.first_stop, sizeof f->result.first_stop, "%.*s: %.400s", BT_STR_ARG(key), err.message);
 }

@@ -11,6 +11,8 @@
 
 #include <stdio.h>
 
+_Static_assert(FOLDER_PARTITIONS_MAX >= WALK_PARTITIONS_MAX, "what is walked is folded");
+
 typedef struct replay_options {
     cli_common common;
     const char *topic;
